@@ -1,0 +1,1 @@
+//! A container monitor with conmon's command line.

@@ -1,0 +1,1 @@
+//! Containers and their life: the library behind minke's commands.

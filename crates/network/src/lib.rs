@@ -1,0 +1,1 @@
+//! Container networks: bridges, addresses, port forwarding, netavark's contract.

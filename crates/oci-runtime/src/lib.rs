@@ -1,0 +1,1 @@
+//! An OCI runtime with runc's command line.

@@ -1,0 +1,1 @@
+//! From one ContainerSpec to an OCI runtime config.json.

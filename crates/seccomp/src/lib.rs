@@ -1,0 +1,1 @@
+//! seccomp.json policies, to OCI linux.seccomp and to BPF.

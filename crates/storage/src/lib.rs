@@ -1,0 +1,1 @@
+//! Image layers on disk in containers/storage's format, shared safely between processes.
