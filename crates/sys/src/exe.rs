@@ -7,12 +7,12 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags, StatVfsMountFlags};
 use rustix::mount::OpenTreeFlags;
 
-use crate::mount::{MountAttributes, set_attributes};
+use crate::mount::{Depth, MountAttrFlags, MountAttributes, set_attributes};
 
 const SELF: &str = "/proc/self/exe";
 
@@ -52,7 +52,11 @@ fn read_only_clone() -> io::Result<OwnedFd> {
     if (ours.st_dev, ours.st_ino) != (found.st_dev, found.st_ino) {
         return Err(io::ErrorKind::NotFound.into());
     }
-    set_attributes(tree.as_fd(), MountAttributes::read_only(), false)?;
+    let read_only = MountAttributes {
+        set: Some(MountAttrFlags::MOUNT_ATTR_RDONLY),
+        ..MountAttributes::default()
+    };
+    set_attributes(&tree, Depth::Single, &read_only)?;
     Ok(tree)
 }
 

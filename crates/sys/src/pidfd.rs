@@ -131,14 +131,17 @@ mod tests {
 
     use super::*;
 
+    fn spawn(script: &str) -> PidFd {
+        let child = Command::new("sh").args(["-c", script]).spawn().unwrap();
+        PidFd::open(child.id() as i32).unwrap()
+    }
+
     #[test]
     fn exit_codes_and_signals_come_back() {
-        let child = Command::new("sh").args(["-c", "exit 7"]).spawn().unwrap();
-        let held = PidFd::open(child.id() as i32).unwrap();
+        let held = spawn("exit 7");
         assert_eq!(held.reap().unwrap(), ExitStatus::Code(7));
 
-        let child = Command::new("sleep").arg("60").spawn().unwrap();
-        let held = PidFd::open(child.id() as i32).unwrap();
+        let held = spawn("exec sleep 60");
         assert!(!held.has_ended().unwrap());
         held.signal(libc::SIGTERM).unwrap();
         assert!(held.wait_ended(Some(Duration::from_secs(20))).unwrap());
