@@ -3,7 +3,7 @@
 use minke_seccomp::{Architecture, Conditions, Profile, bpf, resolve};
 use oci_spec::runtime::LinuxSeccomp;
 
-use crate::interpreter::{Call, evaluate, run, verify};
+use crate::interpreter::{Call, decide, named, run, verify};
 
 pub const CAPABILITY_SETS: &[&[&str]] = &[
     &[],
@@ -76,6 +76,7 @@ fn programs_say_what_the_policy_says() {
             verify(&program);
             for &arch in *members {
                 for number in numbers(arch) {
+                    let rules = named(&seccomp, arch, number);
                     for arguments in ARGUMENT_SETS {
                         let call = Call {
                             number,
@@ -84,7 +85,7 @@ fn programs_say_what_the_policy_says() {
                         };
                         assert_eq!(
                             run(&program, &call),
-                            evaluate(&seccomp, arch, number, arguments),
+                            decide(&seccomp, &rules, arch, arguments),
                             "{arch:?} {number} {arguments:x?} {capabilities:?}"
                         );
                     }

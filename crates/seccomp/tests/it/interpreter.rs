@@ -2,7 +2,9 @@
 
 use minke_seccomp::Architecture;
 use minke_seccomp::bpf::SockFilter;
-use oci_spec::runtime::{LinuxSeccomp, LinuxSeccompAction, LinuxSeccompArg, LinuxSeccompOperator};
+use oci_spec::runtime::{
+    LinuxSeccomp, LinuxSeccompAction, LinuxSeccompArg, LinuxSeccompOperator, LinuxSyscall,
+};
 
 /// `struct seccomp_data`.
 #[derive(Debug, Clone, Copy)]
@@ -20,7 +22,7 @@ impl Call {
             8 | 12 => 0, // the instruction pointer
             _ => {
                 let argument = self.arguments[(offset as usize - 16) / 8];
-                if offset % 8 == 0 {
+                if offset & 7 == 0 {
                     argument as u32
                 } else {
                     (argument >> 32) as u32
@@ -69,22 +71,30 @@ pub fn verify(program: &[SockFilter]) {
     assert_eq!(program.last().unwrap().code, 0x06);
 }
 
+/// The rules that name a syscall by its number.
+pub fn named(seccomp: &LinuxSeccomp, arch: Architecture, number: u32) -> Vec<&LinuxSyscall> {
+    let rules = seccomp.syscalls().iter().flatten();
+    rules
+        .filter(|rule| {
+            rule.names()
+                .iter()
+                .any(|name| arch.syscall(name) == Some(number))
+        })
+        .collect()
+}
+
 /// The verdict of the policy by its documented meaning, without numbers, trees or jumps.
-pub fn evaluate(
+pub fn decide(
     seccomp: &LinuxSeccomp,
+    named: &[&LinuxSyscall],
     arch: Architecture,
-    number: u32,
     arguments: &[u64; 6],
 ) -> u32 {
     let default = word(seccomp.default_action(), seccomp.default_errno_ret());
     let mut conditional = None;
-    for rule in seccomp.syscalls().iter().flatten() {
+    for rule in named {
         let word = word(rule.action(), rule.errno_ret());
-        let named = rule
-            .names()
-            .iter()
-            .any(|name| arch.syscall(name) == Some(number));
-        if word == default || !named {
+        if word == default {
             continue;
         }
         let conditions = rule.args().as_deref().unwrap_or_default();
@@ -96,6 +106,16 @@ pub fn evaluate(
         }
     }
     conditional.unwrap_or(default)
+}
+
+/// [`decide`] for one call.
+pub fn evaluate(
+    seccomp: &LinuxSeccomp,
+    arch: Architecture,
+    number: u32,
+    arguments: &[u64; 6],
+) -> u32 {
+    decide(seccomp, &named(seccomp, arch, number), arch, arguments)
 }
 
 fn word(action: LinuxSeccompAction, errno: Option<u32>) -> u32 {

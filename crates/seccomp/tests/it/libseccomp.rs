@@ -1,4 +1,5 @@
 //! libseccomp, loaded at run time so that building needs nothing of it.
+#![allow(clippy::missing_transmute_annotations)] // the fields have the types
 
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 use std::io::{Read, Seek};

@@ -85,13 +85,14 @@ fn the_default_policy_decides_as_libseccomps() {
 #[test]
 fn single_policies_decide_as_libseccomps() {
     let Some(oracle) = oracle() else { return };
-    let argument_sets: Vec<[u64; 6]> = [0, 1, 2, 7, 8, 0xffff_ffff, 1 << 32, 7 << 32 | 7, u64::MAX]
-        .iter()
-        .map(|&value| [0, value, 0, value, 0, 0])
-        .collect();
+    let argument_sets: Vec<[u64; 6]> =
+        [0, 1, 2, 7, 8, 0xffff_ffff, 1 << 32, (7 << 32) | 7, u64::MAX]
+            .iter()
+            .map(|&value| [0, value, 0, value, 0, 0])
+            .collect();
     let arches = r#""architectures":["SCMP_ARCH_X86_64","SCMP_ARCH_X86","SCMP_ARCH_X32"]"#;
     for operator in ["NE", "LT", "LE", "EQ", "GE", "GT"] {
-        for value in [1u64, 7, 7 << 32 | 7] {
+        for value in [1u64, 7, (7 << 32) | 7] {
             let text = format!(
                 r#"{{"defaultAction":"SCMP_ACT_ALLOW",{arches},"syscalls":[{{"names":["ioctl","read"],"action":"SCMP_ACT_ERRNO","errnoRet":5,"args":[{{"index":1,"value":{value},"op":"SCMP_CMP_{operator}"}}]}}]}}"#
             );

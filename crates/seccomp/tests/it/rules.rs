@@ -32,9 +32,9 @@ fn policy(json: &str) -> LinuxSeccomp {
 fn value() -> impl Strategy<Value = u64> {
     prop_oneof![
         0u64..4,
-        (0u64..3, 0u64..3).prop_map(|(high, low)| high << 32 | low),
+        (0u64..3, 0u64..3).prop_map(|(high, low)| (high << 32) | low),
         Just(u64::MAX),
-        Just(0xffff_ffff),
+        Just(0xffff_ffff_u64),
         any::<u64>(),
     ]
 }
