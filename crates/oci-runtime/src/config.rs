@@ -22,7 +22,9 @@ pub(crate) struct Bundle {
 impl Bundle {
     /// Opens the bundle in `dir`.
     pub fn open(dir: &Path) -> Result<Self> {
-        let dir = dir.canonicalize().map_err(Error::path("open bundle", dir))?;
+        let dir = dir
+            .canonicalize()
+            .map_err(Error::path("open bundle", dir))?;
         let spec: Spec = read_json(&dir.join("config.json"))?;
         check(&spec)?;
         Ok(Self { dir, spec })
@@ -77,7 +79,11 @@ fn check(spec: &Spec) -> Result<()> {
         return Err(Error::config("linux is missing"));
     };
     let unsupported = |what: &str| Err(Error::Unsupported { what: what.into() });
-    if linux.mount_label().as_deref().is_some_and(|label| !label.is_empty()) {
+    if linux
+        .mount_label()
+        .as_deref()
+        .is_some_and(|label| !label.is_empty())
+    {
         return unsupported("linux.mountLabel");
     }
     if linux.intel_rdt().is_some() {

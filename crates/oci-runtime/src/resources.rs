@@ -188,10 +188,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn set_all<'a>(
-        &self,
-        values: impl Iterator<Item = &'a (&'a str, Option<i64>)>,
-    ) -> Result<()> {
+    fn set_all<'a>(&self, values: impl Iterator<Item = &'a (&'a str, Option<i64>)>) -> Result<()> {
         for (file, value) in values {
             if let Some(value) = value {
                 self.set("memory", file, &value.to_string())?;

@@ -113,6 +113,12 @@ impl StateRoot {
         Self { path: path.into() }
     }
 
+    /// Where compiled seccomp filters are kept: beside the containers, under a name that is
+    /// no id.
+    pub(crate) fn filter_cache(&self) -> PathBuf {
+        self.path.join("@seccomp")
+    }
+
     /// The directory of a container, whether it exists or not.
     ///
     /// # Errors

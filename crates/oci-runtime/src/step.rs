@@ -119,7 +119,10 @@ pub(crate) fn explain(plan: &Plan, failure: Failure) -> Error {
             class: InitFailure::CommandNotExecutable,
         },
         Step::CommandNotRegular => Error::Init {
-            what: format!("the path `{}` is not a regular file: {reason}", command.name),
+            what: format!(
+                "the path `{}` is not a regular file: {reason}",
+                command.name
+            ),
             class: InitFailure::CommandNotExecutable,
         },
         Step::Exec => Error::Init {

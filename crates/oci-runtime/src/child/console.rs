@@ -13,10 +13,7 @@ use crate::step::Step;
 
 /// Opens a pty beneath `root`, shows it at /dev/console and sends its master away. Gives the
 /// other end.
-pub(super) fn open(
-    root: BorrowedFd<'_>,
-    plan: Option<&ConsolePlan>,
-) -> Done<Option<OwnedFd>> {
+pub(super) fn open(root: BorrowedFd<'_>, plan: Option<&ConsolePlan>) -> Done<Option<OwnedFd>> {
     let Some(plan) = plan else {
         return Ok(None);
     };
@@ -105,8 +102,13 @@ fn hand_over(plan: &ConsolePlan, master: &OwnedFd) -> std::io::Result<()> {
 /// Makes the terminal our controlling one and our standard streams.
 pub(super) fn take(terminal: &OwnedFd, uid: u32) -> Done {
     // SAFETY: a valid descriptor and a plain integer.
-    let result =
-        unsafe { libc::ioctl(std::os::fd::AsRawFd::as_raw_fd(terminal), libc::TIOCSCTTY, 0) };
+    let result = unsafe {
+        libc::ioctl(
+            std::os::fd::AsRawFd::as_raw_fd(terminal),
+            libc::TIOCSCTTY,
+            0,
+        )
+    };
     check(result).at(Step::Console)?;
     match rustix::fs::fchown(terminal, Some(Uid::from_raw(uid)), None) {
         // A user namespace without the tty group, or a read-only devpts.

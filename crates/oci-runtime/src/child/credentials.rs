@@ -77,13 +77,7 @@ pub(super) fn set_ids(uid: u32, gid: u32) -> Done {
 pub(super) fn join_keyring(name: &CStr) {
     const KEYCTL_JOIN_SESSION_KEYRING: libc::c_long = 1;
     // SAFETY: `name` is null-terminated and only read.
-    unsafe {
-        libc::syscall(
-            libc::SYS_keyctl,
-            KEYCTL_JOIN_SESSION_KEYRING,
-            name.as_ptr(),
-        )
-    };
+    unsafe { libc::syscall(libc::SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, name.as_ptr()) };
 }
 
 fn set_limits(process: &ProcessPlan) -> Done {
@@ -165,13 +159,8 @@ fn set_capabilities(sets: &CapabilitySets) -> Done {
     };
     let data = [half(0), half(32)];
     // SAFETY: both are live structs of the layout that version 3 asks for.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_capset,
-            std::ptr::from_ref(&header),
-            data.as_ptr(),
-        )
-    };
+    let result =
+        unsafe { libc::syscall(libc::SYS_capset, std::ptr::from_ref(&header), data.as_ptr()) };
     check(result as i32).at(Step::Capabilities)?;
     // Not known before Linux 4.3: then there is nothing to clear.
     let _ = prctl(
@@ -181,12 +170,12 @@ fn set_capabilities(sets: &CapabilitySets) -> Done {
     );
     for capability in 0..u64::from(capability::COUNT) {
         if sets.ambient & 1 << capability != 0 {
-            prctl(
+            // One that is not inheritable as well cannot be raised: it stays out, as with runc.
+            let _ = prctl(
                 libc::PR_CAP_AMBIENT,
                 libc::PR_CAP_AMBIENT_RAISE as u64,
                 capability,
-            )
-            .at(Step::Capabilities)?;
+            );
         }
     }
     Ok(())

@@ -19,7 +19,7 @@ use crate::plan::Plan;
 use crate::step::Step;
 
 /// A result whose error says which step failed.
-type Done<T = ()> = std::result::Result<T, Failure>;
+type Done<T = ()> = Result<T, Failure>;
 
 /// The child's end of the conversation with the runtime process.
 #[derive(Debug)]
@@ -86,7 +86,7 @@ pub(crate) fn run_intermediate(plan: &Plan, gate: &mut Gate, fifo: Option<Borrow
     }
 }
 
-fn set_up(plan: &Plan, gate: &mut Gate) -> Done<&'_ CStr> {
+fn set_up<'p>(plan: &'p Plan, gate: &mut Gate) -> Done<&'p CStr> {
     // A user namespace has no ids, and so no rights, before the parent has mapped some.
     if plan.namespaces.makes(libc::CLONE_NEWUSER) {
         gate.wait()?;
@@ -236,7 +236,7 @@ fn report(gate: &Gate, failure: Failure) {
 }
 
 /// errno as a result.
-fn check(result: i32) -> std::result::Result<(), Errno> {
+fn check(result: i32) -> Result<(), Errno> {
     if result == 0 {
         return Ok(());
     }
@@ -254,7 +254,7 @@ trait At<T> {
     fn at_index(self, step: Step, index: usize) -> Done<T>;
 }
 
-impl<T> At<T> for std::result::Result<T, Errno> {
+impl<T> At<T> for Result<T, Errno> {
     fn at(self, step: Step) -> Done<T> {
         self.at_index(step, 0)
     }

@@ -21,18 +21,16 @@ pub(super) fn open(root: BorrowedFd<'_>, path: &CStr, flags: OFlags) -> Result<O
 }
 
 /// Opens a mount point, making it and the directories above where they are missing.
-pub(super) fn open_or_make(
-    root: BorrowedFd<'_>,
-    target: &Target,
-    file: bool,
-) -> Result<OwnedFd> {
+pub(super) fn open_or_make(root: BorrowedFd<'_>, target: &Target, file: bool) -> Result<OwnedFd> {
     match open(root, target.whole(), OFlags::PATH) {
         Err(Errno::NOENT) => {}
         result => return result,
     }
     let parent = open_parent(root, target)?;
-    let (Some(name), parent) = (target.names.last(), parent.as_ref().map_or(root, AsFd::as_fd))
-    else {
+    let (Some(name), parent) = (
+        target.names.last(),
+        parent.as_ref().map_or(root, AsFd::as_fd),
+    ) else {
         return Err(Errno::NOENT);
     };
     make(parent, name, file)?;

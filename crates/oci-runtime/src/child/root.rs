@@ -42,7 +42,7 @@ pub(super) fn enter(plan: &Plan, root: &RootPlan, gate: &mut Gate) -> Done<Optio
     device::make_all(tree_fd, root)?;
     let terminal = console::open(tree_fd, plan.console.as_ref())?;
     set_sysctls(plan)?;
-    if plan.process_waits_for_hooks() {
+    if plan.waits_for_hooks {
         gate.wait()?;
         gate.send(HOOKS)?;
         gate.wait_again()?;
@@ -60,7 +60,13 @@ pub(super) fn enter(plan: &Plan, root: &RootPlan, gate: &mut Gate) -> Done<Optio
 /// Mounts a copy of the tree at `path` onto itself: pivot_root(2) wants a mount.
 fn own_tree(path: &CStr) -> Result<OwnedFd> {
     let tree = open_tree(CWD, path, clone_flags(true))?;
-    move_mount(&tree, c"", CWD, path, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
+    move_mount(
+        &tree,
+        c"",
+        CWD,
+        path,
+        MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH,
+    )?;
     Ok(tree)
 }
 
@@ -88,7 +94,9 @@ fn put(root: BorrowedFd<'_>, step: &MountStep, index: usize) -> Done {
         } => {
             let recursive = *depth == crate::plan::options::Depth::Recursive;
             made = open_tree(CWD, path, clone_flags(recursive)).at_index(Step::Mount, index)?;
-            attributes.apply(made.as_fd()).at_index(Step::Mount, index)?;
+            attributes
+                .apply(made.as_fd())
+                .at_index(Step::Mount, index)?;
             made.as_fd()
         }
         Source::Fs(fs) => {
@@ -249,6 +257,10 @@ fn read_only_paths(root: BorrowedFd<'_>, targets: &[Target]) -> Done {
 
 /// Covers files with the host's /dev/null and directories with one empty read-only tmpfs.
 fn mask(root: BorrowedFd<'_>, plan: &RootPlan) -> Done {
+    if plan.masked.is_empty() {
+        return Ok(());
+    }
+    let null = host_null().at_index(Step::Mask, usize::MAX)?;
     let mut empty: Option<OwnedFd> = None;
     for (index, target) in plan.masked.iter().enumerate() {
         let found = match place::open(root, target.whole(), OFlags::PATH) {
@@ -258,7 +270,7 @@ fn mask(root: BorrowedFd<'_>, plan: &RootPlan) -> Done {
         let stat = rustix::fs::fstat(&found).at_index(Step::Mask, index)?;
         let kind = rustix::fs::FileType::from_raw_mode(stat.st_mode);
         let cover = if kind != rustix::fs::FileType::Directory {
-            open_tree(&plan.null, c"", clone_flags(false))
+            open_tree(&null, c"", clone_flags(false))
         } else {
             match &empty {
                 // One tmpfs serves every directory: the first use is cloned.
@@ -273,6 +285,17 @@ fn mask(root: BorrowedFd<'_>, plan: &RootPlan) -> Done {
         }
     }
     Ok(())
+}
+
+/// The host's /dev/null, by type and number and not by name only (CVE-2025-31133). It is
+/// opened here, before the root changes: a mount of another namespace cannot be cloned.
+fn host_null() -> Result<OwnedFd> {
+    let null = rustix::fs::open(c"/dev/null", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+    let stat = rustix::fs::fstat(&null)?;
+    let is_null = rustix::fs::FileType::from_raw_mode(stat.st_mode)
+        == rustix::fs::FileType::CharacterDevice
+        && stat.st_rdev == rustix::fs::makedev(1, 3);
+    if is_null { Ok(null) } else { Err(Errno::NODEV) }
 }
 
 /// Makes `tree` the root and lets go of the old one, which is stacked beneath it for a moment.

@@ -27,6 +27,8 @@ pub(crate) struct Plan {
     pub sysctls: Vec<Sysctl>,
     pub console: Option<ConsolePlan>,
     pub process: process::ProcessPlan,
+    /// Whether init stops for hooks before it changes its root.
+    pub waits_for_hooks: bool,
 }
 
 /// The container's file tree.
@@ -42,8 +44,6 @@ pub(crate) struct RootPlan {
     pub fill_dev: bool,
     pub masked: Vec<Target>,
     pub read_only_paths: Vec<Target>,
-    /// The host's /dev/null, verified: what masked files are covered with.
-    pub null: OwnedFd,
 }
 
 /// A place inside the container, with every directory above it, so that missing ones can be

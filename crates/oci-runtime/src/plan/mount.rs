@@ -49,7 +49,7 @@ pub(crate) enum Source {
 }
 
 /// Attribute changes of one mount and of its tree.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Attributes {
     pub set: MountAttrFlags,
     pub clear: MountAttrFlags,
@@ -143,8 +143,8 @@ fn bind(mount: &Mount, options: &MountOptions, context: &Context<'_>) -> Result<
         rustix::fs::Mode::empty(),
     )
     .map_err(|errno| Error::path("open bind source", &source)(errno.into()))?;
-    let stat = rustix::fs::fstat(&found)
-        .map_err(|errno| Error::path("examine", &source)(errno.into()))?;
+    let stat =
+        rustix::fs::fstat(&found).map_err(|errno| Error::path("examine", &source)(errno.into()))?;
     let onto_file = FileType::from_raw_mode(stat.st_mode) != FileType::Directory;
     match clone_with(&found, depth, &attributes) {
         Ok(tree) => Ok((Source::Ready(tree), onto_file)),
@@ -164,11 +164,7 @@ fn bind(mount: &Mount, options: &MountOptions, context: &Context<'_>) -> Result<
     }
 }
 
-fn clone_with(
-    source: &OwnedFd,
-    depth: Depth,
-    attributes: &Attributes,
-) -> std::io::Result<OwnedFd> {
+fn clone_with(source: &OwnedFd, depth: Depth, attributes: &Attributes) -> std::io::Result<OwnedFd> {
     let tree = sys_mount::clone_tree(source, Path::new(""), depth.into())?;
     attributes.apply(tree.as_fd())?;
     Ok(tree)

@@ -3,7 +3,7 @@
 use minke_sys::mount::MountAttrFlags;
 
 /// What a list of option words asks for.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct MountOptions {
     /// `bind` or `rbind` was there.
     pub bind: Option<Depth>,
@@ -70,7 +70,16 @@ const IGNORED: &[&str] = &["defaults", "async", "nofail", "loud", "norbind"];
 impl MountOptions {
     /// Sorts the words. Later ones win over earlier ones, as in mount(8).
     pub fn parse<S: AsRef<str>>(words: &[S]) -> Self {
-        let mut options = Self::default();
+        let mut options = Self {
+            bind: None,
+            set: MountAttrFlags::empty(),
+            clear: MountAttrFlags::empty(),
+            set_recursive: MountAttrFlags::empty(),
+            clear_recursive: MountAttrFlags::empty(),
+            propagation: None,
+            copy_up: false,
+            data: Vec::new(),
+        };
         for word in words {
             options.take(word.as_ref());
         }
@@ -82,12 +91,7 @@ impl MountOptions {
         if let Some(&(_, flag, on)) = attribute(word) {
             switch(&mut self.set, &mut self.clear, flag, on);
         } else if let Some(&(_, flag, on)) = word.strip_prefix('r').and_then(attribute) {
-            switch(
-                &mut self.set_recursive,
-                &mut self.clear_recursive,
-                flag,
-                on,
-            );
+            switch(&mut self.set_recursive, &mut self.clear_recursive, flag, on);
         } else if let Some(&(_, flag)) = ACCESS_TIMES.iter().find(|(name, _)| *name == word) {
             self.set &= !MountAttrFlags::MOUNT_ATTR__ATIME;
             self.set |= flag;

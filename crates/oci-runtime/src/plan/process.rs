@@ -24,7 +24,6 @@ pub(crate) struct ProcessPlan {
     pub no_new_privileges: bool,
     pub limits: Vec<(u32, libc::rlimit64)>,
     pub filter: Option<Filter>,
-    pub terminal: bool,
     /// Name of a new session keyring, or `None` to keep the caller's.
     pub keyring: Option<CString>,
     /// Written to /proc/PID/oom_score_adj by the parent.
@@ -178,7 +177,6 @@ impl ProcessPlan {
             no_new_privileges: process.no_new_privileges().unwrap_or(false),
             limits: limits(process)?,
             filter,
-            terminal: process.terminal().unwrap_or(false),
             keyring: keyring.map(|name| c_string(name.as_bytes())).transpose()?,
             oom_score_adj: process.oom_score_adj(),
             preserved_fds: 0,
@@ -229,7 +227,10 @@ fn limits(process: &Process) -> Result<Vec<(u32, libc::rlimit64)>> {
     for limit in process.rlimits().iter().flatten() {
         let resource = resource(limit.typ());
         if found.iter().any(|&(known, _)| known == resource) {
-            return Err(Error::config(format!("rlimit {} is set twice", limit.typ())));
+            return Err(Error::config(format!(
+                "rlimit {} is set twice",
+                limit.typ()
+            )));
         }
         found.push((
             resource,

@@ -1,0 +1,225 @@
+//! `create`: a container set up to the point where its command would run.
+
+use std::fs;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use minke_sys::cgroup::{Cgroups, Group, Mode};
+use minke_sys::proc::{ProcessId, boot_id};
+use oci_spec::runtime::Spec;
+
+use crate::config::Bundle;
+use crate::error::{Error, Result};
+use crate::launch::{Launch, Launched};
+use crate::prepare::{self, Extras};
+use crate::state::{self, OCI_VERSION, Record, StateRoot};
+use crate::{hooks, resources};
+
+/// How to create a container.
+#[derive(Debug, Clone, Default)]
+pub struct CreateRequest {
+    /// The bundle: the directory of config.json.
+    pub bundle: PathBuf,
+    /// Write init's pid here.
+    pub pid_file: Option<PathBuf>,
+    /// Send the terminal's master to this Unix socket.
+    pub console_socket: Option<PathBuf>,
+    /// Keep descriptors 3..3+n open in the container.
+    pub preserve_fds: u32,
+    /// Keep the caller's session keyring.
+    pub no_new_keyring: bool,
+    /// Carry on without a cgroup where none can be made.
+    pub cgroup_optional: bool,
+}
+
+/// Creates the container `id`.
+///
+/// # Errors
+/// [`Error::Exists`], a configuration error, or what init could not do. Nothing of the
+/// container is left behind.
+pub fn create(root: &StateRoot, id: &str, request: &CreateRequest) -> Result<Launched> {
+    let bundle = Bundle::open(&request.bundle)?;
+    let cgroups = Cgroups::detect().map_err(Error::system("find the control groups"))?;
+    let cgroup_path = cgroup_path(&bundle.spec, id);
+    let extras = Extras {
+        console_socket: request.console_socket.clone(),
+        preserved_fds: request.preserve_fds,
+        keyring: (!request.no_new_keyring).then(|| format!("_ses.{id}")),
+        filter_cache: root.filter_cache(),
+    };
+    let dir = root.claim(id)?;
+    let _lock = state::lock(&dir)?;
+    let mut undo = Undo {
+        dir: Some(&dir),
+        group: None,
+    };
+    // Before anything outside is changed: whoever finds the record can undo the rest.
+    let mut record = Record {
+        id: id.to_owned(),
+        init: None,
+        rootfs: bundle.rootfs()?,
+        bundle: bundle.dir.clone(),
+        cgroup: Some(cgroup_path.clone()),
+        created: jiff::Timestamp::now().to_string(),
+        boot_id: boot_id().map_err(Error::system("read the boot id"))?,
+        annotations: bundle.spec.annotations().clone().unwrap_or_default(),
+    };
+    state::write(&dir, &record)?;
+    let plan = prepare::plan(&bundle, &extras, &cgroups, Some(&cgroup_path))?;
+    let group = make_group(&cgroups, &cgroup_path, &bundle.spec, request)?;
+    if group.is_none() {
+        record.cgroup = None;
+    }
+    undo.group = group.clone();
+    let fifo = state::make_fifo(&dir)?;
+    let into_cgroup = group
+        .as_ref()
+        .and_then(|group| start_inside(&cgroups, group));
+    let linux = prepare::linux(&bundle.spec)?;
+    let launch = Launch {
+        plan: &plan,
+        fifo: Some(fifo.as_fd()),
+        group: group.as_ref(),
+        into_cgroup: into_cgroup.as_ref().map(OwnedFd::as_fd),
+        linux: Some(linux),
+    };
+    let launched = launch.run(|pid| early_hooks(&bundle, &record, pid))?;
+    let pid = launched.pid;
+    let mut guarded = KillOnDrop(Some(launched));
+    record.init = Some(ProcessId::of(pid).map_err(Error::system("identify the container's init"))?);
+    state::write(&dir, &record)?;
+    if let Some(path) = &request.pid_file {
+        write_pid(path, pid)?;
+    }
+    undo.dir = None;
+    Ok(guarded.0.take().expect("taken only here"))
+}
+
+/// A created container's process is ended when a later step of the creation fails.
+struct KillOnDrop(Option<Launched>);
+
+impl Drop for KillOnDrop {
+    fn drop(&mut self) {
+        if let Some(launched) = &self.0 {
+            let _ = launched.process.signal(libc::SIGKILL);
+            let _ = launched.process.reap();
+        }
+    }
+}
+
+/// Takes back the claim and the cgroup unless the creation ends well.
+struct Undo<'a> {
+    dir: Option<&'a PathBuf>,
+    group: Option<Group>,
+}
+
+impl Drop for Undo<'_> {
+    fn drop(&mut self) {
+        let Some(dir) = self.dir else {
+            return;
+        };
+        if let Some(group) = &self.group
+            && let Err(error) = group.remove(Duration::from_secs(1))
+        {
+            tracing::warn!(%error, "cgroup of a failed container is left");
+        }
+        if let Err(error) = fs::remove_dir_all(dir) {
+            tracing::warn!(dir = %dir.display(), %error, "state of a failed container is left");
+        }
+    }
+}
+
+/// Writes a pid as runc does: the number alone, in place at once.
+pub(crate) fn write_pid(path: &Path, pid: i32) -> Result<()> {
+    let options = minke_sys::atomic::ReplaceOptions {
+        mode: 0o644,
+        durability: minke_sys::atomic::Durability::Ordered,
+    };
+    minke_sys::atomic::replace(path, pid.to_string().as_bytes(), &options)
+        .map_err(Error::path("write", path))
+}
+
+fn cgroup_path(spec: &Spec, id: &str) -> PathBuf {
+    let given = spec
+        .linux()
+        .as_ref()
+        .and_then(|linux| linux.cgroups_path().as_deref())
+        .filter(|path| !path.as_os_str().is_empty());
+    match given {
+        Some(path) => Path::new("/").join(path),
+        None => Path::new("/").join(format!("minke-{id}")),
+    }
+}
+
+fn make_group(
+    cgroups: &Cgroups,
+    path: &Path,
+    spec: &Spec,
+    request: &CreateRequest,
+) -> Result<Option<Group>> {
+    if cgroups.mode() == Mode::None {
+        return Ok(None);
+    }
+    let group = cgroups
+        .group(path)
+        .map_err(Error::path("use cgroup", path))?;
+    if let Err(source) = group.create() {
+        let denied = matches!(
+            source.kind(),
+            std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem
+        );
+        if request.cgroup_optional && denied {
+            tracing::debug!(path = %path.display(), "no cgroup: limits are not applied");
+            return Ok(None);
+        }
+        return Err(Error::path("create cgroup", path)(source));
+    }
+    if let Some(limits) = spec
+        .linux()
+        .as_ref()
+        .and_then(|linux| linux.resources().as_ref())
+        && let Err(error) = resources::apply(&group, limits).and_then(|()| {
+            let rules = limits.devices().as_deref().unwrap_or_default();
+            resources::apply_devices(&group, rules)
+        })
+    {
+        let _ = group.remove(Duration::from_secs(1));
+        return Err(error);
+    }
+    Ok(Some(group))
+}
+
+/// On a pure v2 host a process can be born in its cgroup.
+fn start_inside(cgroups: &Cgroups, group: &Group) -> Option<OwnedFd> {
+    if cgroups.mode() != Mode::V2 {
+        return None;
+    }
+    use rustix::fs::{Mode as FileMode, OFlags};
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::open(group.unified_dir()?, flags, FileMode::empty()).ok()
+}
+
+fn early_hooks(bundle: &Bundle, record: &Record, pid: i32) -> Result<()> {
+    let Some(listed) = bundle.spec.hooks() else {
+        return Ok(());
+    };
+    let state = hook_state(record, "creating", pid);
+    #[allow(deprecated)] // deprecated in the specification, and what most hooks still use
+    hooks::run(listed.prestart().as_ref(), &state)?;
+    hooks::run(listed.create_runtime().as_ref(), &state)
+}
+
+/// The state that hooks read on their standard input.
+pub(crate) fn hook_state(record: &Record, status: &str, pid: i32) -> Vec<u8> {
+    serde_json::json!({
+        "ociVersion": OCI_VERSION,
+        "id": record.id,
+        "status": status,
+        "pid": pid,
+        "bundle": record.bundle,
+        "annotations": record.annotations,
+    })
+    .to_string()
+    .into_bytes()
+}

@@ -1,0 +1,294 @@
+//! The parent's side of making a container process: clone, id maps, cgroup, conversation.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::process::Command;
+
+use minke_sys::cgroup::Group;
+use minke_sys::child::{CloneRequest, Failure, Fork, clone3};
+use minke_sys::pidfd::PidFd;
+use oci_spec::runtime::{Linux, LinuxIdMapping};
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair,
+};
+
+use crate::child::{self, GO, Gate, HOOKS, PID, READY};
+use crate::error::{Error, Result};
+use crate::plan::Plan;
+use crate::step;
+
+/// What the child needs from its parent before it can finish.
+pub(crate) struct Launch<'a> {
+    pub plan: &'a Plan,
+    /// The fifo of a container; `None` for a process that enters one.
+    pub fifo: Option<BorrowedFd<'a>>,
+    /// Where the process belongs.
+    pub group: Option<&'a Group>,
+    /// Start inside this v2 cgroup, so that it need not be moved.
+    pub into_cgroup: Option<BorrowedFd<'a>>,
+    /// Id maps of a new user namespace.
+    pub linux: Option<&'a Linux>,
+}
+
+/// A process that is set up.
+#[derive(Debug)]
+pub struct Launched {
+    /// Its number in our pid namespace.
+    pub pid: i32,
+    /// The process, held. It is our child.
+    pub process: PidFd,
+}
+
+/// How the conversation with the child ended.
+enum Ending {
+    Ready,
+    Failed(Failure),
+    Gone,
+}
+
+impl Launch<'_> {
+    /// Makes the process. `hooks` runs when the child says that its mounts are done.
+    ///
+    /// # Errors
+    /// [`Error::Init`] with the child's reason. The child is gone then.
+    pub fn run(&self, hooks: impl FnMut(i32) -> Result<()>) -> Result<Launched> {
+        let (ours, theirs) = socketpair(
+            AddressFamily::UNIX,
+            SocketType::SEQPACKET,
+            SocketFlags::CLOEXEC,
+            None,
+        )
+        .map_err(Error::system("make a socket pair"))?;
+        let mut gate = Gate {
+            socket: theirs,
+            open: false,
+        };
+        let intermediate = self.plan.namespaces.need_intermediate();
+        let request = CloneRequest {
+            flags: if intermediate {
+                0
+            } else {
+                self.plan.namespaces.new
+            },
+            into_cgroup: self.into_cgroup,
+        };
+        // SAFETY: the runtime is single threaded; see the crate's page.
+        match unsafe { clone3(&request) }.map_err(Error::system("clone the container's process"))? {
+            Fork::Child => {
+                // The parent's end must be seen to close when the parent dies.
+                drop(ours);
+                if intermediate {
+                    child::run_intermediate(self.plan, &mut gate, self.fifo)
+                }
+                child::run(self.plan, &mut gate, self.fifo)
+            }
+            Fork::Parent { pid, child } => {
+                drop(gate);
+                if intermediate {
+                    self.through_intermediate(&ours, child, hooks)
+                } else {
+                    self.attend(
+                        &ours,
+                        Launched {
+                            pid,
+                            process: child,
+                        },
+                        hooks,
+                    )
+                }
+            }
+        }
+    }
+
+    fn through_intermediate(
+        &self,
+        socket: &OwnedFd,
+        intermediate: PidFd,
+        hooks: impl FnMut(i32) -> Result<()>,
+    ) -> Result<Launched> {
+        let first = receive(socket)?;
+        intermediate
+            .reap()
+            .map_err(Error::system("wait for the intermediate process"))?;
+        match first {
+            Message::Pid(pid) => {
+                // Our own unreaped child: the number is its own.
+                let process =
+                    PidFd::open(pid).map_err(Error::system("hold the container's process"))?;
+                self.attend(socket, Launched { pid, process }, hooks)
+            }
+            Message::Failure(failure) => Err(step::explain(self.plan, failure)),
+            _ => Err(gone()),
+        }
+    }
+
+    /// Does for the child what only we can, and hears it out. Ends it if anything fails.
+    fn attend(
+        &self,
+        socket: &OwnedFd,
+        launched: Launched,
+        hooks: impl FnMut(i32) -> Result<()>,
+    ) -> Result<Launched> {
+        let result = self
+            .provide(launched.pid)
+            .and_then(|()| go(socket))
+            .and_then(|()| self.hear(socket, launched.pid, hooks));
+        let error = match result {
+            Ok(Ending::Ready) => return Ok(launched),
+            Ok(Ending::Failed(failure)) => step::explain(self.plan, failure),
+            Ok(Ending::Gone) => gone(),
+            // A child that failed on its own says it better than our write to it.
+            Err(error) => match receive(socket) {
+                Ok(Message::Failure(failure)) => step::explain(self.plan, failure),
+                _ => error,
+            },
+        };
+        let _ = launched.process.signal(libc::SIGKILL);
+        let _ = launched.process.reap();
+        Err(error)
+    }
+
+    fn provide(&self, pid: i32) -> Result<()> {
+        if self.plan.namespaces.makes(libc::CLONE_NEWUSER)
+            && let Some(linux) = self.linux
+        {
+            map_ids(pid, linux)?;
+        }
+        if let Some(group) = self.group {
+            group
+                .add(pid)
+                .map_err(Error::system("move the process into its cgroup"))?;
+        }
+        if let Some(adjustment) = self.plan.process.oom_score_adj {
+            set_oom_score(pid, adjustment)?;
+        }
+        Ok(())
+    }
+
+    fn hear(
+        &self,
+        socket: &OwnedFd,
+        pid: i32,
+        mut hooks: impl FnMut(i32) -> Result<()>,
+    ) -> Result<Ending> {
+        loop {
+            match receive(socket)? {
+                Message::Ready => return Ok(Ending::Ready),
+                Message::Failure(failure) => return Ok(Ending::Failed(failure)),
+                Message::Hooks => {
+                    hooks(pid)?;
+                    go(socket)?;
+                }
+                // A process with no fifo executes at once: its end of the socket closes.
+                Message::End if self.fifo.is_none() => return Ok(Ending::Ready),
+                Message::End | Message::Pid(_) => return Ok(Ending::Gone),
+            }
+        }
+    }
+}
+
+fn gone() -> Error {
+    Error::Init {
+        what: "the container's init ended before it was set up (out of memory?)".into(),
+        class: crate::error::InitFailure::Setup,
+    }
+}
+
+/// One packet of the child.
+enum Message {
+    Ready,
+    Hooks,
+    Pid(i32),
+    Failure(Failure),
+    End,
+}
+
+fn receive(socket: &OwnedFd) -> Result<Message> {
+    let mut packet = [0u8; 16];
+    let length = loop {
+        match recv(socket, packet.as_mut_slice(), RecvFlags::empty()) {
+            Err(rustix::io::Errno::INTR) => {}
+            Ok((length, _)) => break length,
+            Err(rustix::io::Errno::CONNRESET) => break 0,
+            Err(errno) => return Err(Error::system("hear the container's init")(errno)),
+        }
+    };
+    Ok(match packet.get(..length) {
+        Some([READY]) => Message::Ready,
+        Some([HOOKS]) => Message::Hooks,
+        Some([PID, a, b, c, d]) => Message::Pid(i32::from_ne_bytes([*a, *b, *c, *d])),
+        Some(frame) => match <[u8; 8]>::try_from(frame) {
+            Ok(frame) => Message::Failure(Failure::from_bytes(frame)),
+            Err(_) => Message::End,
+        },
+        None => Message::End,
+    })
+}
+
+fn go(socket: &OwnedFd) -> Result<()> {
+    send(socket.as_fd(), &[GO], SendFlags::NOSIGNAL)
+        .map(drop)
+        .map_err(Error::system("answer the container's init"))
+}
+
+/// Lower scores need privilege: without it the container keeps ours, as runc does.
+fn set_oom_score(pid: i32, adjustment: i32) -> Result<()> {
+    let path = format!("/proc/{pid}/oom_score_adj");
+    match fs::write(&path, adjustment.to_string()) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            tracing::debug!(adjustment, "oom_score_adj is not ours to lower");
+            Ok(())
+        }
+        result => result.map_err(Error::path("write", path)),
+    }
+}
+
+fn map_ids(pid: i32, linux: &Linux) -> Result<()> {
+    let empty = Vec::new();
+    let gids = linux.gid_mappings().as_ref().unwrap_or(&empty);
+    let uids = linux.uid_mappings().as_ref().unwrap_or(&empty);
+    if uids.is_empty() || gids.is_empty() {
+        return Err(Error::config(
+            "a new user namespace needs linux.uidMappings and linux.gidMappings",
+        ));
+    }
+    map(pid, "uid_map", "newuidmap", uids)?;
+    // Without privilege, groups are denied before they are mapped (CVE-2014-8989).
+    if !has_setgid() && gids.len() == 1 && gids[0].size() == 1 {
+        let path = format!("/proc/{pid}/setgroups");
+        fs::write(&path, "deny").map_err(Error::path("write", path))?;
+    }
+    map(pid, "gid_map", "newgidmap", gids)
+}
+
+fn has_setgid() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+fn map(pid: i32, file: &str, helper: &str, mappings: &[LinuxIdMapping]) -> Result<()> {
+    let lines: Vec<String> = mappings
+        .iter()
+        .map(|map| format!("{} {} {}", map.container_id(), map.host_id(), map.size()))
+        .collect();
+    let path = format!("/proc/{pid}/{file}");
+    match fs::write(&path, lines.join("\n")) {
+        Ok(()) => Ok(()),
+        // More than our own id: the set-uid helper knows what /etc/subuid grants.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            let output = Command::new(helper)
+                .arg(pid.to_string())
+                .args(lines.iter().flat_map(|line| line.split(' ')))
+                .output()
+                .map_err(Error::path("run", helper))?;
+            if output.status.success() {
+                return Ok(());
+            }
+            Err(Error::config(format!(
+                "{helper} refused the mapping: {}",
+                String::from_utf8_lossy(&output.stderr).trim()
+            )))
+        }
+        Err(source) => Err(Error::path("write", path)(source)),
+    }
+}
