@@ -1,0 +1,33 @@
+//! What happens over a container's life; data for the engine and the monitor.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// What happens when a container ends.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RestartPolicy {
+    /// It stays ended.
+    #[default]
+    No,
+    /// It starts again, also after a reboot.
+    Always,
+    /// It starts again unless it was stopped by hand.
+    UnlessStopped,
+    /// It starts again after a failure.
+    OnFailure {
+        /// At most so often; `None` is for ever.
+        max_retries: Option<u32>,
+    },
+}
+
+/// Where a container's output goes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LogConfig {
+    /// `k8s-file`, `json-file`, `journald`, `none`, `passthrough`; absent takes the configured one.
+    pub driver: Option<String>,
+    /// The driver's options.
+    pub options: BTreeMap<String, String>,
+}

@@ -1,0 +1,106 @@
+//! What a container shares, and with whom.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// The namespaces of a container.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Namespaces {
+    /// Network.
+    pub network: NetworkMode,
+    /// Processes.
+    pub pid: NamespaceMode,
+    /// System V IPC, POSIX queues, `/dev/shm`.
+    pub ipc: NamespaceMode,
+    /// Host name.
+    pub uts: NamespaceMode,
+    /// User and group ids.
+    pub user: UserMode,
+    /// Control groups. Absent is private on cgroup v2 and the host's on v1.
+    pub cgroup: Option<NamespaceMode>,
+}
+
+/// Whose namespace it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NamespaceMode {
+    /// Its own.
+    #[default]
+    Private,
+    /// The host's.
+    Host,
+    /// The one at this path.
+    Path(PathBuf),
+    /// Another container's; the engine resolves it to a path in [`crate::Host::joined`].
+    Container(String),
+}
+
+/// Whose network it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NetworkMode {
+    /// The engine's default: bridge for root, pasta else.
+    #[default]
+    Default,
+    /// Its own, on these networks; none named is the default network.
+    Bridge(Vec<String>),
+    /// Its own, with a loopback device only.
+    None,
+    /// Its own, connected by pasta with these options.
+    Pasta(Vec<String>),
+    /// The host's.
+    Host,
+    /// The one at this path.
+    Path(PathBuf),
+    /// Another container's.
+    Container(String),
+}
+
+/// Whose ids it has.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UserMode {
+    /// The engine's (for a normal user: the namespace the engine itself is in).
+    #[default]
+    Host,
+    /// Its own, with the mappings of the host facts.
+    Private,
+    /// Its own, with ids the engine picks.
+    Auto,
+    /// Its own; the user keeps its id, or has this one.
+    KeepId {
+        /// The id inside.
+        uid: Option<u32>,
+        /// The group inside.
+        gid: Option<u32>,
+    },
+    /// Its own, without the user's id.
+    NoMap,
+    /// The one at this path.
+    Path(PathBuf),
+    /// Another container's.
+    Container(String),
+}
+
+impl NamespaceMode {
+    /// Whether it is the host's.
+    pub fn is_host(&self) -> bool {
+        *self == NamespaceMode::Host
+    }
+}
+
+impl NetworkMode {
+    /// Whether it is the host's.
+    pub fn is_host(&self) -> bool {
+        *self == NetworkMode::Host
+    }
+}
+
+impl UserMode {
+    /// Whether it is the host's.
+    pub fn is_host(&self) -> bool {
+        *self == UserMode::Host
+    }
+}
