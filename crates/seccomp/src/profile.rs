@@ -160,7 +160,10 @@ impl Profile {
                 limit: MAX_PROFILE_BYTES,
             });
         }
-        serde_json::from_slice(text).map_err(|source| Error::ProfileDecode { source })
+        // serde would read an array as the fields in order.
+        let object: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_slice(text).map_err(|source| Error::ProfileDecode { source })?;
+        serde_json::from_value(object.into()).map_err(|source| Error::ProfileDecode { source })
     }
 
     /// The policy of a container that asked for none: containers-common's, as data.

@@ -180,7 +180,7 @@ mod tests {
         journal.write(Stream::Stderr, b"bad\n", at).unwrap();
         journal.write(Stream::Stdout, b"t", at).unwrap();
         journal.finish().unwrap();
-        let mut receive = || {
+        let receive = || {
             let mut buffer = vec![0; 65536];
             let length = server.recv(&mut buffer).unwrap();
             buffer.truncate(length);
