@@ -197,12 +197,12 @@ fn silence(dev_null: &OwnedFd) -> Result<()> {
         .map_err(doing("let go of stdio"))
 }
 
-/// With `--replace-listen-pid`, or when the sockets were meant for the process that forked us.
+/// With `--replace-listen-pid`, or when the sockets were meant for the monitor itself.
 fn must_replace_listen_pid(options: &Options, environment: &Environment) -> bool {
     let named = environment.get("LISTEN_PID").and_then(|pid| pid.to_str());
     let named = named.and_then(|pid| pid.parse::<i32>().ok());
-    let parent = rustix::process::getppid().map(Pid::as_raw_pid);
-    named.is_some() && (options.replace_listen_pid || named == parent)
+    let ours = rustix::process::getpid().as_raw_pid();
+    named.is_some_and(|pid| options.replace_listen_pid || pid == ours)
 }
 
 /// Starts the runtime, once the caller of an exec session is attached.

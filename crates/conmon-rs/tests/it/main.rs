@@ -344,8 +344,7 @@ fn the_monitor_outlives_its_caller_and_leaks_nothing() {
         "anonymous memory of the monitor: {}",
         anonymous.unwrap_or("?").trim()
     );
-    send(&bundle.attach(), b"enough
-");
+    send(&bundle.attach(), b"enough\n");
     assert_eq!(bundle.exit_code(), "6");
 }
 
