@@ -203,7 +203,9 @@ fn prepare(program: &mut Program, setup: &Setup<'_>) -> bool {
     setup.oom_score.restore();
     // SAFETY: plain system calls; the only memory is the local, initialized signal set.
     unsafe {
-        if setup.die_with_monitor && libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) == -1 {
+        if setup.die_with_monitor
+            && libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong) == -1
+        {
             return false;
         }
         if let Some(stdio) = &setup.stdio {

@@ -96,8 +96,8 @@ fn serve(
 ) -> Result<i32> {
     let oom_score = &inheritance.oom_score;
     let prepared = prepare(options, environment, &inheritance.pipes, logs);
-    let (mut monitor, runtime, exit_command) = report(reporter, prepared)?;
-    let launched = launch(options, environment, &inheritance, &runtime);
+    let (mut monitor, mut runtime, exit_command) = report(reporter, prepared)?;
+    let launched = launch(options, environment, &inheritance, &mut runtime);
     drop(runtime);
     let launched = report(reporter, launched)?;
     let ended = live(options, &mut monitor, launched, reporter);
@@ -123,7 +123,7 @@ fn report<T>(reporter: &mut Reporter, result: Result<T>) -> Result<T> {
 
 /// What the runtime is to be started with.
 struct RuntimeStart {
-    program: std::cell::RefCell<Program>,
+    program: Program,
     ends: ContainerEnds,
     dev_null: OwnedFd,
     passthrough: bool,
@@ -166,7 +166,7 @@ fn prepare(
         monitor.open_to_callers(options, bundle)?;
     }
     let start = RuntimeStart {
-        program: std::cell::RefCell::new(program),
+        program,
         ends,
         dev_null,
         passthrough,
@@ -197,12 +197,12 @@ fn silence(dev_null: &OwnedFd) -> Result<()> {
         .map_err(doing("let go of stdio"))
 }
 
-/// With `--replace-listen-pid`, or when the sockets were meant for the process that forked us.
+/// With `--replace-listen-pid`, or when the sockets were meant for the monitor itself.
 fn must_replace_listen_pid(options: &Options, environment: &Environment) -> bool {
     let named = environment.get("LISTEN_PID").and_then(|pid| pid.to_str());
     let named = named.and_then(|pid| pid.parse::<i32>().ok());
-    let parent = rustix::process::getppid().map(Pid::as_raw_pid);
-    named.is_some() && (options.replace_listen_pid || named == parent)
+    let ours = rustix::process::getpid().as_raw_pid();
+    named.is_some_and(|pid| options.replace_listen_pid || pid == ours)
 }
 
 /// Starts the runtime, once the caller of an exec session is attached.
@@ -210,7 +210,7 @@ fn launch(
     options: &Options,
     environment: &Environment,
     inheritance: &Inheritance,
-    start: &RuntimeStart,
+    start: &mut RuntimeStart,
 ) -> Result<Pid> {
     if options.exec_attach {
         await_caller(options, &inheritance.pipes)?;
@@ -229,8 +229,7 @@ fn launch(
         die_with_monitor: true,
         delay: Duration::ZERO,
     };
-    let pid = fork::spawn(&mut start.program.borrow_mut(), &setup)
-        .map_err(at("run", &options.runtime))?;
+    let pid = fork::spawn(&mut start.program, &setup).map_err(at("run", &options.runtime))?;
     if start.passthrough {
         silence(&start.dev_null)?;
     }

@@ -5,7 +5,7 @@
 //! and `_OCI_ATTACHPIPE` (it reads that the attach socket of an exec session is there).
 
 use crate::environment::Environment;
-use crate::error::{Result, at};
+use crate::error::{Error, Result, at};
 use crate::fork;
 use crate::json_text;
 use std::os::fd::{OwnedFd, RawFd};
@@ -22,6 +22,16 @@ pub(crate) struct Pipes {
 impl Pipes {
     /// Takes over the descriptors that `environment` names.
     pub(crate) fn adopt(environment: &Environment) -> Result<Pipes> {
+        let names = ["_OCI_STARTPIPE", "_OCI_SYNCPIPE", "_OCI_ATTACHPIPE"];
+        let mut seen = Vec::new();
+        for name in names {
+            if let Some(fd) = environment.descriptor(name)? {
+                if seen.contains(&fd) {
+                    return Err(Error::usage(format!("{name} names a pipe twice")));
+                }
+                seen.push(fd);
+            }
+        }
         let take = |name: &'static str| match environment.descriptor(name)? {
             Some(fd) => fork::adopt(fd)
                 .map(Some)
