@@ -1,1 +1,63 @@
 //! Containers and their life: the library behind minke's commands.
+//!
+//! An [`Engine`] joins a store ([`minke_storage`]), registries ([`minke_image`]), networks
+//! ([`minke_network`]), a monitor and a runtime into containers. There is no daemon: any
+//! number of processes may hold an engine over the same directories. What is *intended* is in
+//! one SQLite file below the graph root ([`database`](crate)); what *is* follows from facts:
+//! a process and its start time, the boot, the exit file.
+//!
+//! The engine never sees a flag or an HTTP query: whoever parses those builds a
+//! [`spec::ContainerSpec`] and a request.
+//!
+//! # Limits
+//! Operations that make processes fork: call them from a process with one thread.
+//!
+//! # Example
+//! ```no_run
+//! use minke_engine::{CreateRequest, Engine, EngineOptions, progress::Silent, spec::ContainerSpec};
+//!
+//! # fn main() -> minke_engine::Result<()> {
+//! let engine = Engine::open(EngineOptions {
+//!     self_exe: "/usr/bin/minke".into(),
+//!     ..EngineOptions::default()
+//! })?;
+//! let spec = ContainerSpec { image: "minke/hello".into(), ..ContainerSpec::default() };
+//! let created = engine.create(&spec, &CreateRequest::default(), &Silent)?;
+//! engine.start(&created.id)?;
+//! println!("exit code {}", engine.wait(&created.id, &Default::default())?);
+//! # Ok(()) }
+//! ```
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+mod container; // containers: one operation a file
+mod containers_conf; // defaults of containers.conf(5)
+mod database; // what is intended, in SQLite
+mod engine;
+mod error;
+mod image; // images: one operation a file
+mod info; // what this engine is and where
+mod options;
+pub mod rootless; // the user namespace of a normal user
+mod timestamp; // moments in records
+
+pub use container::attach::{AttachEnd, AttachRequest};
+pub use container::cleanup::CleanupRequest;
+pub use container::create::{CreateRequest, Created};
+pub use container::exec::ExecRequest;
+pub use container::list::{ContainerSummary, ListRequest, PublishedPort};
+pub use container::logs::{LogLine, LogStream, LogsRequest};
+pub use container::remove::RemoveRequest;
+pub use container::status::ContainerState;
+pub use container::stop::StopRequest;
+pub use container::wait::WaitRequest;
+pub use engine::Engine;
+pub use error::{Error, ErrorKind, Result};
+pub use image::list::{ImageSummary, ImagesRequest};
+pub use image::pull::{Credentials, PlatformRequest, PullPolicy, PullRequest};
+pub use image::remove::{RemoveImageRequest, RemovedImage};
+pub use image::save::{SaveFormat, SaveRequest};
+pub use info::version;
+pub use minke_image::progress::{self, Progress};
+pub use minke_runtime_spec as spec;
+pub use options::{EngineOptions, Surroundings};

@@ -1,0 +1,23 @@
+//! Containers: one operation a file.
+
+pub(crate) mod attach; // a client's streams and a container's
+pub(crate) mod cleanup; // what is left to do when a container has ended
+pub(crate) mod create; // a record and a writable layer
+pub(crate) mod exec; // one more process
+mod files; // resolv.conf, hosts, hostname
+mod host; // this machine, for the configuration
+mod inspect; // everything about one container
+mod kill; // a signal
+pub(crate) mod list; // containers in short
+mod lock; // one change of a container at a time
+pub(crate) mod logs; // what it wrote
+mod monitor; // starting conmon and hearing it
+mod network; // its networks
+mod pause; // the freezer
+pub(crate) mod record; // what is stored
+pub(crate) mod remove; // without a trace
+mod runtime; // the OCI runtime, embedded or not
+mod start; // from a record to a running process
+pub(crate) mod status; // what is true now
+pub(crate) mod stop; // politely, then not
+pub(crate) mod wait; // for its end

@@ -1,0 +1,92 @@
+//! What is stored of a container.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use minke_network::netavark::{NetworkOptions, StatusBlock};
+use minke_runtime_spec::{ContainerSpec, ImageConfig};
+use minke_sys::proc::ProcessId;
+use serde::{Deserialize, Serialize};
+
+/// A container as the database has it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Record {
+    pub id: String,
+    pub name: String,
+    pub config: Config,
+    pub state: State,
+}
+
+/// What was asked for and what was decided at creation.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Config {
+    pub spec: ContainerSpec,
+    /// The image's full name, or what was asked for where it has none.
+    pub image_name: String,
+    pub image_id: String,
+    /// What the image says, as it was then.
+    pub image: ImageConfig,
+    /// The writable layer.
+    pub layer: String,
+    pub created: Timestamp,
+    /// Where its output is kept.
+    pub log_path: PathBuf,
+    pub log_driver: String,
+    /// Runtime and monitor it was made for; `None` are the embedded ones.
+    pub runtime: Option<PathBuf>,
+    pub conmon: Option<PathBuf>,
+    /// The command line that made it.
+    #[serde(default)]
+    pub create_command: Vec<String>,
+    pub cidfile: Option<PathBuf>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            spec: ContainerSpec::default(),
+            image_name: String::new(),
+            image_id: String::new(),
+            image: ImageConfig::default(),
+            layer: String::new(),
+            created: Timestamp::UNIX_EPOCH,
+            log_path: PathBuf::new(),
+            log_driver: "k8s-file".into(),
+            runtime: None,
+            conmon: None,
+            create_command: Vec::new(),
+            cidfile: None,
+        }
+    }
+}
+
+/// Facts of the last start. What the container is now follows from them and the kernel.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct State {
+    /// The boot in which it was started.
+    pub boot_id: String,
+    /// A start began and its undoing is not recorded yet: mounts and networks may be there.
+    pub dirty: bool,
+    pub init: Option<ProcessId>,
+    pub monitor: Option<ProcessId>,
+    pub started: Option<Timestamp>,
+    pub finished: Option<Timestamp>,
+    pub exit_code: Option<i32>,
+    pub oom_killed: bool,
+    /// The error of a start that failed.
+    pub error: String,
+    /// The network namespace made for it.
+    pub netns: Option<PathBuf>,
+    /// What its networks were asked, so that they can be undone.
+    pub network: Option<NetworkOptions>,
+    /// What they gave.
+    pub addresses: BTreeMap<String, StatusBlock>,
+    /// It was asked to stop, at this moment.
+    pub stop_asked: Option<Timestamp>,
+    /// Limits that came out lower than the defaults, with the reason.
+    pub clamps: Vec<String>,
+    pub warnings: Vec<String>,
+    pub restarts: u32,
+}

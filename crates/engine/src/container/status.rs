@@ -1,0 +1,140 @@
+//! What is true of a container now: its process, its boot, its exit file, its freezer.
+
+use std::fs;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use minke_sys::cgroup::{Cgroups, Group};
+
+use super::record::{Record, State};
+use crate::Engine;
+use crate::error::Result;
+
+/// What a container is doing, in Podman's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ContainerState {
+    /// Made and never started, or started in vain.
+    Created,
+    /// Its process runs.
+    Running,
+    /// Its processes are frozen.
+    Paused,
+    /// It was asked to stop and still runs.
+    Stopping,
+    /// Its process has ended.
+    Exited,
+}
+
+impl ContainerState {
+    /// Podman's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ContainerState::Created => "created",
+            ContainerState::Running => "running",
+            ContainerState::Paused => "paused",
+            ContainerState::Stopping => "stopping",
+            ContainerState::Exited => "exited",
+        }
+    }
+
+    /// Whether its process is there.
+    pub fn is_alive(self) -> bool {
+        matches!(
+            self,
+            ContainerState::Running | ContainerState::Paused | ContainerState::Stopping
+        )
+    }
+}
+
+/// How a container ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Exit {
+    pub code: i32,
+    pub time: Timestamp,
+    pub oom_killed: bool,
+}
+
+impl Engine {
+    /// Derives a container's state; gives how it ended, if it has.
+    pub(crate) fn status(&self, record: &Record) -> (ContainerState, Option<Exit>) {
+        let state = &record.state;
+        let Some(init) = state.init else {
+            return match recorded_exit(state) {
+                Some(exit) => (ContainerState::Exited, Some(exit)),
+                None => (ContainerState::Created, None),
+            };
+        };
+        if self.boot_id() == state.boot_id && init.is_alive() {
+            let frozen = self.group(record).is_some_and(|group| group.is_frozen());
+            let alive = match (frozen, state.stop_asked) {
+                (true, _) => ContainerState::Paused,
+                (false, Some(_)) => ContainerState::Stopping,
+                (false, None) => ContainerState::Running,
+            };
+            return (alive, None);
+        }
+        let exit = recorded_exit(state).or_else(|| self.exit_file(record));
+        // Monitor and process are both gone without a word: the code is lost, and said so.
+        let exit = exit.unwrap_or(Exit {
+            code: -1,
+            time: state.started.unwrap_or(record.config.created),
+            oom_killed: false,
+        });
+        (ContainerState::Exited, Some(exit))
+    }
+
+    fn boot_id(&self) -> String {
+        minke_sys::proc::boot_id().unwrap_or_default()
+    }
+
+    /// Where the monitor writes the exit code.
+    pub(crate) fn exit_file_path(&self, id: &str) -> PathBuf {
+        self.places.runtime.join("exits").join(id)
+    }
+
+    /// What the monitor wrote.
+    pub(crate) fn exit_file(&self, record: &Record) -> Option<Exit> {
+        let path = self.exit_file_path(&record.id);
+        let code = fs::read_to_string(&path).ok()?.trim().parse().ok()?;
+        let modified = fs::metadata(&path).ok()?.modified().ok()?;
+        Some(Exit {
+            code,
+            time: Timestamp::try_from(modified).ok()?,
+            oom_killed: self.persist_dir(&record.id).join("oom").exists(),
+        })
+    }
+
+    /// Where the monitor keeps what outlives it: below the run root.
+    pub(crate) fn persist_dir(&self, id: &str) -> PathBuf {
+        self.places.runtime.join("containers").join(id)
+    }
+
+    /// The container's control group.
+    pub(crate) fn group(&self, record: &Record) -> Option<Group> {
+        let path = cgroup_path(record);
+        Cgroups::detect().ok()?.group(&path).ok()
+    }
+
+    /// What a container is doing, by name, id or prefix.
+    ///
+    /// # Errors
+    /// No such container.
+    pub fn state(&self, name: &str) -> Result<ContainerState> {
+        Ok(self.status(&self.find(name)?).0)
+    }
+}
+
+/// Where the container's control group is, from the top of each hierarchy.
+pub(crate) fn cgroup_path(record: &Record) -> PathBuf {
+    let name = format!("minke-{}", record.id);
+    let parent = record.config.spec.cgroup_parent.as_deref().unwrap_or("/");
+    PathBuf::from("/").join(parent).join(name)
+}
+
+fn recorded_exit(state: &State) -> Option<Exit> {
+    Some(Exit {
+        code: state.exit_code?,
+        time: state.finished?,
+        oom_killed: state.oom_killed,
+    })
+}

@@ -1,0 +1,160 @@
+//! The defaults of containers.conf(5) that the engine honours now.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+use minke_runtime_spec::option::ulimit::{self, Ulimit};
+use serde::Deserialize;
+
+use crate::error::{Error, Result};
+use crate::options::Surroundings;
+
+/// What the files say, merged.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ContainersConf {
+    pub ulimits: Vec<Ulimit>,
+    pub pids_limit: Option<i64>,
+    pub log_driver: Option<String>,
+    pub env: BTreeMap<String, String>,
+    pub sysctls: BTreeMap<String, String>,
+    pub capabilities: Option<Vec<String>>,
+    pub runtime: Option<String>,
+    pub runtimes: BTreeMap<String, Vec<PathBuf>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct File {
+    containers: Containers,
+    engine: EngineTable,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Containers {
+    default_ulimits: Option<Vec<String>>,
+    pids_limit: Option<i64>,
+    log_driver: Option<String>,
+    env: Option<Vec<String>>,
+    default_sysctls: Option<Vec<String>>,
+    default_capabilities: Option<Vec<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct EngineTable {
+    runtime: Option<String>,
+    runtimes: BTreeMap<String, Vec<PathBuf>>,
+}
+
+impl ContainersConf {
+    /// Reads the files of this user, the weakest first.
+    pub fn load(surroundings: &Surroundings) -> Result<Self> {
+        let mut merged = Self::default();
+        for path in files(surroundings) {
+            match fs::read_to_string(&path) {
+                Ok(text) => merged.merge(&text).map_err(|what| {
+                    Error::invalid(format!("configuration {}: {what}", path.display()))
+                })?,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(source) => return Err(Error::path("read", path)(source)),
+            }
+        }
+        Ok(merged)
+    }
+
+    fn merge(&mut self, text: &str) -> std::result::Result<(), String> {
+        let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
+        let containers = file.containers;
+        if let Some(list) = containers.default_ulimits {
+            self.ulimits = list
+                .iter()
+                .map(|text| ulimit::parse(text).map_err(|error| error.to_string()))
+                .collect::<std::result::Result<_, _>>()?;
+        }
+        if let Some(list) = containers.env {
+            self.env.extend(pairs(&list));
+        }
+        if let Some(list) = containers.default_sysctls {
+            self.sysctls = pairs(&list).collect();
+        }
+        self.capabilities = containers.default_capabilities.or(self.capabilities.take());
+        self.pids_limit = containers.pids_limit.or(self.pids_limit);
+        self.log_driver = containers.log_driver.or(self.log_driver.take());
+        self.runtime = file.engine.runtime.or(self.runtime.take());
+        self.runtimes.extend(file.engine.runtimes);
+        Ok(())
+    }
+
+    /// Where a runtime of this name is: a path as it is, else the first that exists.
+    pub fn runtime_path(&self, name: &str, search: &str) -> Option<PathBuf> {
+        if name.contains('/') {
+            return Some(PathBuf::from(name));
+        }
+        let listed = self.runtimes.get(name).into_iter().flatten().cloned();
+        let usual = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"];
+        let searched = usual.into_iter().chain(search.split(':'));
+        let searched = searched.map(|dir| PathBuf::from(dir).join(name));
+        listed.chain(searched).find(|path| path.is_file())
+    }
+}
+
+fn pairs(list: &[String]) -> impl Iterator<Item = (String, String)> {
+    list.iter()
+        .filter_map(|entry| entry.split_once('='))
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+}
+
+fn files(surroundings: &Surroundings) -> Vec<PathBuf> {
+    if let Some(path) = surroundings.variable("CONTAINERS_CONF") {
+        return vec![PathBuf::from(path)];
+    }
+    let mut files = vec![
+        PathBuf::from("/usr/share/containers/containers.conf"),
+        PathBuf::from("/etc/containers/containers.conf"),
+    ];
+    files.extend(drop_ins("/etc/containers/containers.conf.d".into()));
+    if surroundings.uid != 0 {
+        let own = surroundings.config_home().join("containers");
+        files.push(own.join("containers.conf"));
+        files.extend(drop_ins(own.join("containers.conf.d")));
+    }
+    files
+}
+
+fn drop_ins(dir: PathBuf) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(dir) else {
+        return Vec::new();
+    };
+    let mut found: Vec<PathBuf> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|ext| ext == "conf"))
+        .collect();
+    found.sort();
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn later_files_win_key_by_key() {
+        let mut conf = ContainersConf::default();
+        conf.merge(
+            "[containers]\ndefault_ulimits = [\"nofile=10:20\"]\npids_limit = 7\n[engine]\nruntime = \"crun\"",
+        )
+        .unwrap();
+        conf.merge("[containers]\npids_limit = 9\nenv = [\"A=b\"]\nunknown = 1")
+            .unwrap();
+        assert_eq!(conf.ulimits[0].hard, 20);
+        assert_eq!(conf.pids_limit, Some(9));
+        assert_eq!(conf.runtime.as_deref(), Some("crun"));
+        assert_eq!(conf.env["A"], "b");
+        assert!(conf.merge("[containers]\ndefault_ulimits = [\"x\"]").is_err());
+        assert!(conf.merge("[").is_err());
+    }
+}

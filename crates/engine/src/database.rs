@@ -1,0 +1,330 @@
+//! What is intended: one SQLite file below the graph root.
+//!
+//! ```text
+//! containers(id, name, created, config, state)
+//!   config  JSON: what was asked for and decided at creation; never changed by a start
+//!   state   JSON: facts of the last start, replaced whole under the container's lock
+//! ```
+//!
+//! The schema has a version (`user_version`); a newer one is refused. WAL lets readers go on
+//! while one process writes; a writer waits for another at most [`BUSY`].
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+
+use crate::container::record::{Config, Record, State};
+use crate::error::{Error, Result};
+use crate::timestamp::to_nanoseconds;
+
+/// The schema this code writes.
+const VERSION: i32 = 1;
+
+/// How long a writer waits for another process.
+const BUSY: Duration = Duration::from_secs(30);
+
+const SCHEMA: &str = "
+    CREATE TABLE containers (
+        id TEXT PRIMARY KEY NOT NULL,
+        name TEXT NOT NULL UNIQUE,
+        created INTEGER NOT NULL,
+        config TEXT NOT NULL,
+        state TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX containers_by_creation ON containers (created);
+";
+
+/// The open database.
+#[derive(Debug)]
+pub(crate) struct Database {
+    path: PathBuf,
+    connection: Connection,
+}
+
+impl Database {
+    /// Opens the file, making it when it is missing.
+    pub fn open(path: &Path) -> Result<Self> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let failed = |source| Error::Database {
+            path: path.to_owned(),
+            source,
+        };
+        let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+        connection.busy_timeout(BUSY).map_err(failed)?;
+        let database = Self {
+            path: path.to_owned(),
+            connection,
+        };
+        database.prepare()?;
+        Ok(database)
+    }
+
+    fn prepare(&self) -> Result<()> {
+        let version = self.version()?;
+        if version == VERSION {
+            return Ok(());
+        }
+        self.run(|db| db.pragma_update(None, "journal_mode", "WAL"))?;
+        // Others may be doing the same: the version is looked at again inside.
+        self.run(|db| {
+            db.execute_batch("BEGIN IMMEDIATE")?;
+            let result = self.migrate(db);
+            db.execute_batch(if result.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
+            result
+        })?;
+        match self.version()? {
+            VERSION => Ok(()),
+            newer => Err(Error::invalid(format!(
+                "{} has version {newer} and this minke knows {VERSION}: use the minke that wrote it",
+                self.path.display()
+            ))),
+        }
+    }
+
+    fn migrate(&self, db: &Connection) -> rusqlite::Result<()> {
+        let version: i32 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        if version == 0 {
+            db.execute_batch(SCHEMA)?;
+            db.pragma_update(None, "user_version", VERSION)?;
+        }
+        Ok(())
+    }
+
+    fn version(&self) -> Result<i32> {
+        self.run(|db| db.pragma_query_value(None, "user_version", |row| row.get(0)))
+    }
+
+    fn run<T>(&self, act: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+        act(&self.connection).map_err(|source| Error::Database {
+            path: self.path.clone(),
+            source,
+        })
+    }
+
+    /// Adds a container. `Ok(Some(holder))` when its name is taken.
+    pub fn insert(&self, record: &Record) -> Result<Option<String>> {
+        let config = to_json(&record.id, &record.config)?;
+        let state = to_json(&record.id, &record.state)?;
+        let inserted = self.run(|db| {
+            db.execute(
+                "INSERT INTO containers (id, name, created, config, state)
+                 VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (name) DO NOTHING",
+                params![
+                    record.id,
+                    record.name,
+                    to_nanoseconds(record.config.created),
+                    config,
+                    state
+                ],
+            )
+        })?;
+        if inserted == 1 {
+            return Ok(None);
+        }
+        self.id_of_name(&record.name)
+    }
+
+    /// Replaces the facts of a container.
+    pub fn update_state(&self, id: &str, state: &State) -> Result<()> {
+        let text = to_json(id, state)?;
+        let changed = self.run(|db| {
+            db.execute(
+                "UPDATE containers SET state = ?2 WHERE id = ?1",
+                params![id, text],
+            )
+        })?;
+        if changed == 1 {
+            Ok(())
+        } else {
+            Err(Error::ContainerUnknown {
+                name: id.to_owned(),
+            })
+        }
+    }
+
+    /// Forgets a container; forgotten already is success.
+    pub fn delete(&self, id: &str) -> Result<()> {
+        self.run(|db| db.execute("DELETE FROM containers WHERE id = ?1", params![id]))?;
+        Ok(())
+    }
+
+    /// One container by its full id.
+    pub fn get(&self, id: &str) -> Result<Option<Record>> {
+        let row = self.run(|db| {
+            db.prepare_cached("SELECT id, name, config, state FROM containers WHERE id = ?1")?
+                .query_row(params![id], Row::read)
+                .optional()
+        })?;
+        row.map(Row::parse).transpose()
+    }
+
+    /// Every container, the oldest first.
+    pub fn list(&self) -> Result<Vec<Record>> {
+        let rows = self.run(|db| {
+            db.prepare("SELECT id, name, config, state FROM containers ORDER BY created")?
+                .query_map([], Row::read)?
+                .collect::<rusqlite::Result<Vec<_>>>()
+        })?;
+        rows.into_iter().map(Row::parse).collect()
+    }
+
+    /// `(id, name)` of every container, the oldest first.
+    pub fn names(&self) -> Result<Vec<(String, String)>> {
+        self.run(|db| {
+            db.prepare("SELECT id, name FROM containers ORDER BY created")?
+                .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect()
+        })
+    }
+
+    fn id_of_name(&self, name: &str) -> Result<Option<String>> {
+        self.run(|db| {
+            db.prepare_cached("SELECT id FROM containers WHERE name = ?1")?
+                .query_row(params![name], |row| row.get(0))
+                .optional()
+        })
+    }
+
+    /// The full id that a name, an id or the beginning of one stands for.
+    pub fn find(&self, text: &str) -> Result<String> {
+        if text.is_empty() {
+            return Err(Error::invalid("name or ID cannot be empty"));
+        }
+        if let Some(id) = self.id_of_name(text)? {
+            return Ok(id);
+        }
+        let mut found = Vec::new();
+        if text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            found = self.run(|db| {
+                db.prepare_cached(
+                    "SELECT id FROM containers WHERE id >= ?1 AND id < ?1 || 'g' LIMIT 2",
+                )?
+                .query_map(params![text], |row| row.get::<_, String>(0))?
+                .collect::<rusqlite::Result<Vec<_>>>()
+            })?;
+        }
+        match found.len() {
+            1 => Ok(found.remove(0)),
+            0 => Err(Error::ContainerUnknown {
+                name: text.to_owned(),
+            }),
+            _ => Err(Error::Ambiguous {
+                name: text.to_owned(),
+            }),
+        }
+    }
+}
+
+/// A row as text: it is parsed where errors can name the container.
+struct Row {
+    id: String,
+    name: String,
+    config: String,
+    state: String,
+}
+
+impl Row {
+    fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: row.get(0)?,
+            name: row.get(1)?,
+            config: row.get(2)?,
+            state: row.get(3)?,
+        })
+    }
+
+    fn parse(self) -> Result<Record> {
+        let broken = |source| Error::Record {
+            object: format!("container {}", self.id),
+            source,
+        };
+        let config: Config = serde_json::from_str(&self.config).map_err(broken)?;
+        let state: State = serde_json::from_str(&self.state).map_err(broken)?;
+        Ok(Record {
+            id: self.id,
+            name: self.name,
+            config,
+            state,
+        })
+    }
+}
+
+fn to_json<T: serde::Serialize>(id: &str, value: &T) -> Result<String> {
+    serde_json::to_string(value).map_err(|source| Error::Record {
+        object: format!("container {id}"),
+        source,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(id: char, name: &str) -> Record {
+        Record {
+            id: id.to_string().repeat(64),
+            name: name.to_owned(),
+            config: Config::default(),
+            state: State::default(),
+        }
+    }
+
+    #[test]
+    fn containers_are_found_by_name_id_and_prefix() {
+        let scratch = tempfile::tempdir().unwrap();
+        let database = Database::open(&scratch.path().join("db")).unwrap();
+        assert_eq!(database.insert(&record('a', "one")).unwrap(), None);
+        assert_eq!(database.insert(&record('b', "two")).unwrap(), None);
+        let taken = database.insert(&record('c', "two")).unwrap();
+        assert_eq!(taken, Some("b".repeat(64)));
+        assert_eq!(database.find("one").unwrap(), "a".repeat(64));
+        assert_eq!(database.find("bbb").unwrap(), "b".repeat(64));
+        assert_eq!(database.find(&"a".repeat(64)).unwrap(), "a".repeat(64));
+        assert!(matches!(
+            database.find("c"),
+            Err(Error::ContainerUnknown { .. })
+        ));
+        assert!(database.find("").is_err());
+        assert!(database.find("b%").is_err());
+        let mut similar = record('a', "three");
+        similar.id.replace_range(60.., "bbbb");
+        database.insert(&similar).unwrap();
+        assert!(matches!(database.find("aa"), Err(Error::Ambiguous { .. })));
+        assert_eq!(database.list().unwrap().len(), 3);
+        database.delete(&"b".repeat(64)).unwrap();
+        database.delete(&"b".repeat(64)).unwrap();
+        assert!(database.find("two").is_err());
+    }
+
+    #[test]
+    fn a_newer_schema_is_refused_and_kept() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("db");
+        drop(Database::open(&path).unwrap());
+        let connection = Connection::open(&path).unwrap();
+        connection.pragma_update(None, "user_version", 99).unwrap();
+        drop(connection);
+        let error = Database::open(&path).unwrap_err().to_string();
+        assert!(error.contains("99"), "{error}");
+    }
+
+    #[test]
+    fn several_processes_may_make_it_at_once() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("db");
+        std::thread::scope(|scope| {
+            for name in ["a", "b", "c", "d", "e", "f"] {
+                let path = &path;
+                scope.spawn(move || {
+                    let id = name.chars().next().unwrap();
+                    let database = Database::open(path).unwrap();
+                    database.insert(&record(id, name)).unwrap();
+                });
+            }
+        });
+        assert_eq!(Database::open(&path).unwrap().list().unwrap().len(), 6);
+    }
+}
