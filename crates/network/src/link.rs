@@ -8,7 +8,8 @@ use ipnetwork::IpNetwork;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
 use netlink_packet_route::link::{
-    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+    InfoBridgePort, InfoData, InfoKind, InfoPortData, InfoPortKind, InfoVeth, LinkAttribute,
+    LinkFlags, LinkInfo, LinkMessage,
 };
 use netlink_packet_route::route::{
     RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
@@ -134,6 +135,25 @@ pub(crate) fn new_veth(name: &str, bridge: u32, mtu: Option<u32>, peer: &Peer<'_
     ];
     link.attributes.extend(mtu.map(LinkAttribute::Mtu));
     create(RouteNetlinkMessage::NewLink(link))
+}
+
+/// Lets the bridge send a frame back by the port it came from: a container that reaches its own
+/// published port needs that where bridged frames pass the firewall (`br_netfilter`).
+pub(crate) fn hairpin(name: &str) -> Request {
+    let mut link = LinkMessage::default();
+    link.attributes = vec![
+        LinkAttribute::IfName(name.to_owned()),
+        LinkAttribute::LinkInfo(vec![
+            LinkInfo::PortKind(InfoPortKind::Bridge),
+            LinkInfo::PortData(InfoPortData::BridgePort(vec![InfoBridgePort::HairpinMode(
+                true,
+            )])),
+        ]),
+    ];
+    Request {
+        message: RouteNetlinkMessage::NewLink(link),
+        flags: 0,
+    }
 }
 
 /// Removes the link called `name`; `ENODEV` if there is none.

@@ -153,13 +153,15 @@ fn connect(
         mac: attachment.mac,
         netns: request.netns.as_fd(),
     };
-    let veth = || link::new_veth(&attachment.host_interface, bridge, attachment.mtu, &peer);
-    let mut outcome = one(route, veth())?;
-    if outcome == Err(Errno::EEXIST) {
-        // Left by a setup that was killed, unless the name is taken in the container.
-        if one(route, link::delete(&attachment.host_interface))?.is_ok() {
-            outcome = one(route, veth())?;
-        }
+    let name = &attachment.host_interface;
+    let requests = [
+        link::new_veth(name, bridge, attachment.mtu, &peer),
+        link::hairpin(name),
+    ];
+    let mut outcome = first_failure(route, &requests)?;
+    // Left by a setup that was killed, unless the name is taken in the container.
+    if outcome == Err(Errno::EEXIST) && first_failure(route, &[link::delete(name)])?.is_ok() {
+        outcome = first_failure(route, &requests)?;
     }
     outcome.map_err(|errno| {
         let act = format!(
@@ -310,19 +312,15 @@ fn status(attachment: &Attachment<'_>, mac: Mac, assigned: &[Assigned]) -> Statu
     }
 }
 
-/// Sends one request; the inner result is the kernel's.
-fn one(route: &mut RouteSocket, request: Request) -> Result<Result<(), Errno>> {
+/// Sends requests; the inner result is the kernel's first refusal.
+fn first_failure(route: &mut RouteSocket, requests: &[Request]) -> Result<Result<(), Errno>> {
     let answers = route
-        .exchange(&[request])
+        .exchange(requests)
         .map_err(|source| Error::kernel("talk to the kernel by netlink", source))?;
-    Ok(answers.outcomes[0])
+    Ok(answers.outcomes.into_iter().collect())
 }
 
 /// Sends requests that must all succeed.
 fn all(route: &mut RouteSocket, requests: &[Request], act: impl Fn() -> String) -> Result<()> {
-    let answers = route
-        .exchange(requests)
-        .map_err(|source| Error::kernel(act(), source))?;
-    let outcome: Result<(), Errno> = answers.outcomes.into_iter().collect();
-    outcome.map_err(|errno| Error::kernel(act(), errno))
+    first_failure(route, requests)?.map_err(|errno| Error::kernel(act(), errno))
 }

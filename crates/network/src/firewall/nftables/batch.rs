@@ -49,6 +49,7 @@ const NFTA_SET_KEY_LEN: u16 = 5;
 const NFTA_SET_DATA_TYPE: u16 = 6;
 const NFTA_SET_DATA_LEN: u16 = 7;
 const NFTA_SET_ID: u16 = 10;
+const NFTA_SET_USERDATA: u16 = 13;
 const NFTA_SET_ELEM_LIST_TABLE: u16 = 1;
 const NFTA_SET_ELEM_LIST_SET: u16 = 2;
 const NFTA_SET_ELEM_LIST_ELEMENTS: u16 = 3;
@@ -57,6 +58,10 @@ const NFTA_SET_ELEM_DATA: u16 = 2;
 const NFTA_SET_ELEM_FLAGS: u16 = 3;
 const NFTA_DATA_VALUE: u16 = 1;
 const NFTA_LIST_ELEM: u16 = 1;
+
+/// A note for the nft tool, which the kernel only keeps.
+const UDATA_SET_KEY_BYTE_ORDER: u8 = 0;
+const UDATA_HOST_ENDIAN: u32 = 1;
 
 const NF_ACCEPT: u32 = 1;
 const NFT_SET_INTERVAL: u32 = 0x4;
@@ -81,6 +86,8 @@ pub(super) struct SetSpec {
     /// Type and length of the data, for a map.
     pub(super) data: Option<(u32, u32)>,
     pub(super) interval: bool,
+    /// Keys are in the host's byte order, or the nft tool prints them empty.
+    pub(super) host_order: bool,
 }
 
 /// Why a transaction was refused.
@@ -180,6 +187,11 @@ impl Batch {
                 writer.put_u32(NFTA_SET_DATA_LEN, bytes);
             }
             writer.put_u32(NFTA_SET_ID, id);
+            if set.host_order {
+                let [a, b, c, d] = UDATA_HOST_ENDIAN.to_ne_bytes();
+                let note = [UDATA_SET_KEY_BYTE_ORDER, 4, a, b, c, d];
+                writer.put(NFTA_SET_USERDATA, &note);
+            }
         });
     }
 

@@ -28,9 +28,15 @@ const NFPROTO_IPV6: u32 = 10;
 const RANDOM_FULLY: u32 = 0x10;
 
 const SETS: [SetSpec; 9] = [
-    set(BRIDGES, IFNAME, 16),
+    SetSpec {
+        host_order: true,
+        ..set(BRIDGES, IFNAME, 16)
+    },
     set(BRIDGED, concat(&[IFNAME, IFNAME]), 32),
-    set(INTERNAL, IFNAME, 16),
+    SetSpec {
+        host_order: true,
+        ..set(INTERNAL, IFNAME, 16)
+    },
     SetSpec {
         interval: true,
         ..set(SUBNETS4, IPV4_ADDR, 4)
@@ -342,6 +348,7 @@ const fn set(name: &'static str, key_type: u32, key_bytes: u32) -> SetSpec {
         key_bytes,
         data: None,
         interval: false,
+        host_order: false,
     }
 }
 
