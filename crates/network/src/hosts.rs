@@ -40,16 +40,14 @@ impl Hosts<'_> {
     pub fn text(&self) -> String {
         let mut entries = self.added.clone();
         entries.extend(parse(self.base));
-        for (address, names) in [
-            ("127.0.0.1", vec!["localhost", "localhost.localdomain"]),
-            ("::1", vec!["localhost", "localhost.localdomain"]),
-        ] {
+        for address in ["127.0.0.1", "::1"] {
             let address: IpAddr = address.parse().expect("an address");
             let known = entries.iter().any(|entry| {
                 entry.address.is_ipv4() == address.is_ipv4() && entry.has("localhost")
             });
             if !known {
-                let names = names.into_iter().map(str::to_owned).collect();
+                let names = ["localhost", "localhost.localdomain"];
+                let names = names.map(str::to_owned).to_vec();
                 entries.push(Entry { address, names });
             }
         }

@@ -11,7 +11,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::netavark::{PortMapping, Protocol};
-use crate::state::StateFile;
+use crate::state::{self, StateFile};
 use crate::{Error, Result};
 
 const STATE_NAME: &str = "ports";
@@ -189,7 +189,7 @@ pub fn free(protocol: Protocol, host: Option<IpAddr>) -> io::Result<u16> {
 }
 
 fn open_existing(state_dir: &Path) -> Result<Option<StateFile<Vec<Published>>>> {
-    if !state_dir.join(format!("{STATE_NAME}.json")).exists() {
+    if !state::exists(state_dir, STATE_NAME) {
         return Ok(None);
     }
     StateFile::open(state_dir, STATE_NAME).map(Some)

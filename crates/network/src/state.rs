@@ -4,7 +4,6 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use minke_sys::atomic::{self, Durability, ReplaceOptions};
 use minke_sys::lock::{Lock, LockKind};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -34,6 +33,7 @@ impl<T: Serialize + DeserializeOwned + Default> StateFile<T> {
         let lock = Lock::open(&lock_path, LockKind::Exclusive)
             .map_err(|source| Error::file("lock", lock_path, source))?;
         let path = dir.join(format!("{name}.json"));
+        remove(&fresh(&path))?;
         let record = read(&path)?;
         Ok(Self {
             path,
@@ -43,26 +43,42 @@ impl<T: Serialize + DeserializeOwned + Default> StateFile<T> {
     }
 
     /// Replaces the file by what `record` holds now.
+    ///
+    /// The new text has one fixed name until it takes the old one's place, so that a kill leaves
+    /// nothing that the next holder of the lock does not remove. A reboot empties the directory:
+    /// nothing has to reach a disk.
     pub(crate) fn save(&self) -> Result<()> {
         let bytes = serde_json::to_vec(&self.record)
             .map_err(|source| Error::file("write", &self.path, io::Error::from(source)))?;
-        let options = ReplaceOptions {
-            mode: 0o600,
-            durability: Durability::Cached,
-        };
-        atomic::replace(&self.path, &bytes, &options)
-            .map_err(|source| Error::file("write", &self.path, source))
+        let fresh = fresh(&self.path);
+        let written = fs::write(&fresh, bytes).and_then(|()| fs::rename(&fresh, &self.path));
+        written.map_err(|source| Error::file("write", &self.path, source))
     }
 
     /// Removes the file, where the record says nothing any more; the lock file stays, since
     /// somebody may be waiting on it.
     pub(crate) fn remove(&self) -> Result<()> {
-        match fs::remove_file(&self.path) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                Err(Error::file("remove", &self.path, source))
-            }
-            _ => Ok(()),
+        remove(&self.path)
+    }
+}
+
+/// Whether there is a record called `name`, or the remains of one.
+pub(crate) fn exists(dir: &Path, name: &str) -> bool {
+    let path = dir.join(format!("{name}.json"));
+    path.exists() || fresh(&path).exists()
+}
+
+/// Where new text waits to take the place of `path`.
+fn fresh(path: &Path) -> PathBuf {
+    path.with_extension("json.new")
+}
+
+fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(Error::file("remove", path, source))
         }
+        _ => Ok(()),
     }
 }
 
