@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod config; // image configs
+pub mod copy; // the pipeline from a source to a destination
 pub mod descriptor; // type, digest and size of content
 pub mod digest; // typed digests, checked while streaming
 pub mod document; // limits on JSON documents
@@ -9,6 +10,7 @@ pub mod manifest; // manifests and indexes, verbatim
 pub mod media_type; // media types
 pub mod name; // transport:reference
 pub mod platform; // platforms and their choice
+pub mod policy; // which images may be taken
 pub mod progress; // what a copy tells
 pub mod reference; // registry references and short names
 pub mod transport; // the seams: source and destination
@@ -16,6 +18,7 @@ pub mod transport; // the seams: source and destination
 mod error;
 
 pub use config::ImageConfig;
+pub use copy::{CopyOptions, CopyOutcome, copy};
 pub use descriptor::Descriptor;
 pub use digest::Digest;
 pub use error::{Error, ErrorKind, Result};
@@ -23,6 +26,7 @@ pub use manifest::{ImageIndex, ImageManifest, Manifest, RawManifest};
 pub use media_type::MediaType;
 pub use name::{ImageName, Transport};
 pub use platform::Platform;
+pub use policy::Policy;
 pub use progress::{Event, Progress};
 pub use reference::{ImageReference, UserName};
 pub use transport::{ImageDestination, ImageSource};

@@ -6,15 +6,16 @@ use crate::descriptor::Descriptor;
 use crate::digest::Digest;
 use crate::error::Result;
 use crate::manifest::{ImageManifest, RawManifest};
-use crate::media_type::MediaType;
+use crate::media_type::{Compression, MediaType};
+use crate::name::ImageName;
 
 /// A place one image can be read from.
 ///
 /// Bytes are handed out as found; the reader checks them against their digests, save that
 /// [`ImageSource::manifest`] of a digest must have it.
 pub trait ImageSource: Send + Sync {
-    /// What the image is called, for messages.
-    fn describe(&self) -> String;
+    /// What the image is called; the policy decides by it.
+    fn name(&self) -> &ImageName;
 
     /// Reads the image's manifest or index; with `instance`, that member of its index.
     ///
@@ -61,6 +62,9 @@ pub struct Layer<'a> {
     /// The diff IDs up to and including this layer's; empty for artifacts, whose layers are
     /// not tars.
     pub chain: &'a [Digest],
+    /// Set if the stream is not the bytes of `descriptor` but its tar, newly compressed so:
+    /// digest and size are known only at its end.
+    pub recompressed: Option<Compression>,
 }
 
 impl Layer<'_> {
@@ -88,8 +92,8 @@ pub struct CopiedImage<'a> {
 /// Calls come in the order: any number of `find_layer` and `put_layer`, from several threads,
 /// then `commit`. A destination dropped without `commit` leaves its place as it was.
 pub trait ImageDestination: Send + Sync {
-    /// What the image will be called, for messages.
-    fn describe(&self) -> String;
+    /// What the image will be called.
+    fn name(&self) -> &ImageName;
 
     /// The form in which layers are taken.
     fn layer_form(&self) -> LayerForm;
