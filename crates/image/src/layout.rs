@@ -1,4 +1,4 @@
-//! `oci:` directories, by image-spec `image-layout.md`.
+//! `oci:` directories, by image-spec `image-layout.md`, and reading the same from an archive.
 //!
 //! Blobs and the index appear by rename, so a reader sees whole files only. A blob that is
 //! there under its digest counts as present if its size is right; it is verified when read.
@@ -6,9 +6,11 @@
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::archive::Members;
 use crate::descriptor::Descriptor;
 use crate::digest::{Algorithm, Digest, Hasher};
 use crate::document::{self, MAX_MANIFEST_BYTES};
@@ -17,6 +19,7 @@ use crate::manifest::RawManifest;
 use crate::media_type::MediaType;
 use crate::name::ImageName;
 use crate::platform::Platform;
+use crate::reference::ImageReference;
 use crate::transport::{CopiedImage, ImageDestination, ImageSource, Layer, LayerForm};
 
 /// The annotation that names an image in a layout's index.
@@ -120,12 +123,19 @@ pub(crate) fn blob_path(digest: &Digest) -> PathBuf {
         .join(digest.hex())
 }
 
-/// An image in a layout directory, to read.
+/// An image in a layout, to read: a directory or an archive of one.
 #[derive(Debug)]
 pub struct LayoutSource {
     name: ImageName,
-    root: PathBuf,
+    files: Files,
     descriptor: Descriptor,
+}
+
+/// Where a layout's files are.
+#[derive(Debug, Clone)]
+enum Files {
+    Directory(PathBuf),
+    Archive(Arc<Members>),
 }
 
 impl LayoutSource {
@@ -134,16 +144,86 @@ impl LayoutSource {
     /// # Errors
     /// [`Error::NotInPlace`]; [`Error::File`]; [`Error::InvalidDocument`].
     pub fn open(path: &Path, image: Option<&str>) -> Result<Self> {
-        let index = read_small(&path.join(INDEX_FILE), "index.json")?;
-        let index = LayoutIndex::parse(&index)?;
-        Ok(LayoutSource {
-            name: ImageName::Oci {
-                path: path.to_owned(),
-                name: image.map(str::to_owned),
+        Files::Directory(path.to_owned()).open_image(image)
+    }
+
+    /// As [`LayoutSource::open`], of the archive at `path`. A compressed one is expanded in the
+    /// directory `scratch`.
+    ///
+    /// # Errors
+    /// As [`LayoutSource::open`].
+    pub fn open_archive(path: &Path, image: Option<&str>, scratch: &Path) -> Result<Self> {
+        let members = Members::open(path, scratch)?;
+        Files::Archive(Arc::new(members)).open_image(image)
+    }
+
+    /// Opens every image of the layout at `path`.
+    ///
+    /// # Errors
+    /// As [`LayoutSource::open`].
+    pub fn open_all(path: &Path) -> Result<Vec<Self>> {
+        Files::Directory(path.to_owned()).open_all()
+    }
+
+    /// Opens every image of an archive.
+    pub(crate) fn open_all_in(members: &Arc<Members>) -> Result<Vec<Self>> {
+        Files::Archive(members.clone()).open_all()
+    }
+
+    /// The image's name in the layout, if it is a reference.
+    pub fn reference(&self) -> Option<ImageReference> {
+        let name = self.descriptor.annotations.get(REF_NAME)?;
+        // A bare tag is a name too; it is of no repository.
+        name.contains(['/', ':']).then(|| name.parse().ok())?
+    }
+}
+
+impl Files {
+    fn path(&self) -> &Path {
+        match self {
+            Files::Directory(path) => path,
+            Files::Archive(members) => members.path(),
+        }
+    }
+
+    fn index(&self) -> Result<LayoutIndex> {
+        LayoutIndex::parse(&self.read(Path::new(INDEX_FILE), "index.json")?)
+    }
+
+    fn open_image(self, image: Option<&str>) -> Result<LayoutSource> {
+        let descriptor = self.index()?.find(image, self.path())?.clone();
+        Ok(self.source(descriptor, image))
+    }
+
+    fn open_all(self) -> Result<Vec<LayoutSource>> {
+        let images = self.index()?.manifests.into_iter();
+        let open = |descriptor: Descriptor| {
+            let image = descriptor.annotations.get(REF_NAME).cloned();
+            self.clone().source(descriptor, image.as_deref())
+        };
+        Ok(images.map(open).collect())
+    }
+
+    fn source(self, descriptor: Descriptor, image: Option<&str>) -> LayoutSource {
+        let path = self.path().to_owned();
+        let name = image.map(str::to_owned);
+        LayoutSource {
+            name: match &self {
+                Files::Directory(_) => ImageName::Oci { path, name },
+                Files::Archive(_) => ImageName::OciArchive { path, name },
             },
-            root: path.to_owned(),
-            descriptor: index.find(image, path)?.clone(),
-        })
+            files: self,
+            descriptor,
+        }
+    }
+
+    fn read(&self, inside: &Path, what: &str) -> Result<Vec<u8>> {
+        match self {
+            Files::Directory(root) => read_small(&root.join(inside), what),
+            Files::Archive(members) => {
+                members.read_member(&inside.to_string_lossy(), MAX_MANIFEST_BYTES)
+            }
+        }
     }
 }
 
@@ -154,20 +234,30 @@ impl ImageSource for LayoutSource {
 
     fn manifest(&self, instance: Option<&Digest>) -> Result<RawManifest> {
         let digest = instance.unwrap_or(&self.descriptor.digest);
-        let bytes = read_small(&self.root.join(blob_path(digest)), "manifest")?;
+        let bytes = self.files.read(&blob_path(digest), "manifest")?;
         digest.verify(&bytes, "manifest")?;
-        let media_type = instance
-            .is_none()
-            .then(|| self.descriptor.media_type.clone());
+        let own = || self.descriptor.media_type.clone();
+        let media_type = instance.is_none().then(own);
         Ok(RawManifest { bytes, media_type })
     }
 
     fn blob(&self, blob: &Descriptor, start_bytes: u64) -> Result<Box<dyn Read + Send + '_>> {
-        let path = self.root.join(blob_path(&blob.digest));
-        let mut file = File::open(&path).map_err(|error| missing_blob(error, &path, blob))?;
-        file.seek(SeekFrom::Start(start_bytes))
-            .map_err(Error::file("read", path))?;
-        Ok(Box::new(file))
+        let inside = blob_path(&blob.digest);
+        match &self.files {
+            Files::Directory(root) => {
+                let path = root.join(inside);
+                let opened = File::open(&path);
+                let mut file = opened.map_err(|error| missing_blob(error, &path, blob))?;
+                file.seek(SeekFrom::Start(start_bytes))
+                    .map_err(Error::file("read", path))?;
+                Ok(Box::new(file))
+            }
+            Files::Archive(members) => {
+                let (mut section, _) = members.open_member(&inside.to_string_lossy())?;
+                section.skip(start_bytes);
+                Ok(Box::new(section))
+            }
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Container image references, registries, manifests and transports.
 #![forbid(unsafe_code)]
 
+pub mod archive; // docker-archive:, oci-archive:
 pub mod auth; // auth.json
 pub mod config; // image configs
 pub mod copy; // the pipeline from a source to a destination

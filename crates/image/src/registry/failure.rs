@@ -153,27 +153,11 @@ fn error_document(bytes: &[u8]) -> Option<String> {
 /// The cause at the bottom of a client error, in the words of the tools people know, and
 /// whether to try again.
 fn describe(error: &reqwest::Error) -> (String, bool) {
-    let mut innermost: &(dyn std::error::Error + 'static) = error;
-    while let Some(source) = innermost.source() {
-        if let Some(tls) = innermost.downcast_ref::<rustls::Error>() {
-            return (describe_tls(tls), false);
-        }
-        innermost = match innermost.downcast_ref::<io::Error>() {
-            // An io::Error's source skips the error it wraps.
-            Some(io) => match io.get_ref() {
-                Some(wrapped) => wrapped,
-                None => source,
-            },
-            None => source,
-        };
-    }
+    let innermost = innermost(error);
     if let Some(tls) = innermost.downcast_ref::<rustls::Error>() {
         return (describe_tls(tls), false);
     }
     if let Some(io) = innermost.downcast_ref::<io::Error>() {
-        if let Some(wrapped) = io.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()) {
-            return (describe_tls(wrapped), false);
-        }
         return match io.kind() {
             io::ErrorKind::ConnectionRefused => ("connect: connection refused".to_owned(), false),
             io::ErrorKind::ConnectionReset => ("connection reset by peer".to_owned(), true),
@@ -184,6 +168,21 @@ fn describe(error: &reqwest::Error) -> (String, bool) {
         return ("timed out".to_owned(), true);
     }
     (innermost.to_string(), !error.is_builder())
+}
+
+/// The error at the bottom. An `io::Error` names as source what the error it wraps names, so
+/// the wrapped one has to be asked for.
+fn innermost<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> &'a (dyn std::error::Error + 'static) {
+    let wrapped = error
+        .downcast_ref::<io::Error>()
+        .and_then(|io| io.get_ref())
+        .map(|wrapped| wrapped as &(dyn std::error::Error + 'static));
+    match wrapped.or_else(|| error.source()) {
+        Some(next) => innermost(next),
+        None => error,
+    }
 }
 
 fn describe_tls(error: &rustls::Error) -> String {
