@@ -18,6 +18,8 @@ pub mod progress; // what a copy tells
 pub mod reference; // registry references and short names
 pub mod registries; // registries.conf
 pub mod registry; // the distribution protocol, docker://
+#[cfg(feature = "storage")]
+pub mod storage; // containers-storage:
 pub mod transport; // the seams: source and destination
 
 mod error;
@@ -37,4 +39,6 @@ pub use progress::{Event, Progress};
 pub use reference::{ImageReference, UserName};
 pub use registries::Registries;
 pub use registry::{RegistryDestination, RegistryOptions, RegistrySource};
+#[cfg(feature = "storage")]
+pub use storage::{StorageDestination, StorageSource};
 pub use transport::{ImageDestination, ImageSource};

@@ -98,6 +98,12 @@ pub trait ImageDestination: Send + Sync {
     /// The form in which layers are taken.
     fn layer_form(&self) -> LayerForm;
 
+    /// Whether [`ImageDestination::put_layer`] itself holds a tar to the layer's diff ID, so
+    /// that it need not be hashed twice. Only asked where tars are taken.
+    fn checks_diff_ids(&self) -> bool {
+        false
+    }
+
     /// Whether manifests of this type can be recorded. If not, they are converted to OCI.
     fn accepts(&self, manifest: &MediaType) -> bool {
         manifest.is_image_manifest()

@@ -117,7 +117,8 @@ impl Run<'_> {
             Compression::None => Box::new(inflate),
             _ => Box::new(read_ahead(scope, inflate)),
         };
-        Ok(match layer.diff_id() {
+        let trusting = self.destination.checks_diff_ids();
+        Ok(match layer.diff_id().filter(|_| !trusting) {
             Some(diff_id) => Box::new(VerifyingReader::new(
                 tar,
                 format!("the tar of {what}"),
