@@ -1,7 +1,7 @@
 //! The configuration that `spec` writes: a shell in a container of its own.
 
 use oci_spec::runtime::{
-    LinuxBuilder, LinuxIdMappingBuilder, LinuxNamespaceBuilder, LinuxNamespaceType, MountBuilder,
+    Capabilities, LinuxBuilder, LinuxCapabilities, LinuxCapabilitiesBuilder, LinuxIdMappingBuilder, LinuxNamespaceBuilder, LinuxNamespaceType, MountBuilder,
     Spec,
 };
 
@@ -83,4 +83,20 @@ fn bind_sysfs(spec: &mut Spec) {
             options.retain(|option| option != "gid=5");
         }
     }
+}
+
+/// Every capability there is, in the sets a privileged process has. The inheritable set stays
+/// empty (CVE-2022-24769).
+pub fn every_capability() -> LinuxCapabilities {
+    let all: Capabilities = (0..crate::capability::COUNT)
+        .filter_map(crate::capability::from_number)
+        .collect();
+    LinuxCapabilitiesBuilder::default()
+        .bounding(all.clone())
+        .effective(all.clone())
+        .permitted(all)
+        .inheritable(Capabilities::default())
+        .ambient(Capabilities::default())
+        .build()
+        .expect("every set is given")
 }

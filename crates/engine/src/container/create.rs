@@ -1,0 +1,299 @@
+//! `create`: an image, a writable layer and a record.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use minke_image::Progress;
+use minke_runtime_spec::container::MountKind;
+use minke_runtime_spec::{ContainerSpec, ImageConfig};
+use minke_storage::{ContainerId, CreateContainer};
+
+use super::record::{Config, Record, State};
+use super::remove::RemoveRequest;
+use crate::Engine;
+use crate::error::{Error, Result};
+use crate::image::lookup::Found;
+use crate::image::pull::{PullPolicy, PullRequest};
+
+/// What goes with a [`ContainerSpec`] and is not part of the container.
+#[derive(Debug, Clone)]
+pub struct CreateRequest {
+    /// How to get the image.
+    pub pull: PullRequest,
+    /// Remove a container that has the name.
+    pub replace: bool,
+    /// Write the id to this file; removed with the container.
+    pub cidfile: Option<PathBuf>,
+    /// The command line, for `inspect`.
+    pub command_line: Vec<String>,
+}
+
+impl Default for CreateRequest {
+    /// Pulls a missing image.
+    fn default() -> Self {
+        Self {
+            pull: PullRequest {
+                policy: PullPolicy::Missing,
+                ..PullRequest::default()
+            },
+            replace: false,
+            cidfile: None,
+            command_line: Vec::new(),
+        }
+    }
+}
+
+/// A new container.
+#[derive(Debug, Clone)]
+pub struct Created {
+    /// Its id.
+    pub id: String,
+    /// What was asked and cannot be had.
+    pub warnings: Vec<String>,
+}
+
+impl Engine {
+    /// Creates a container from `spec`.
+    ///
+    /// # Errors
+    /// The image cannot be had; the name is taken; the spec contradicts itself or this host.
+    /// Nothing of the container is left then.
+    pub fn create(
+        &self,
+        spec: &ContainerSpec,
+        request: &CreateRequest,
+        progress: &dyn Progress,
+    ) -> Result<Created> {
+        if let Some(name) = &spec.name {
+            check_name(name)?;
+        }
+        self.check_supported(spec)?;
+        let image = self.require_image(&spec.image, &request.pull, progress)?;
+        let id = ContainerId::random()?;
+        let name = match &spec.name {
+            Some(name) => name.clone(),
+            None => self.free_name(&id)?,
+        };
+        if request.replace {
+            self.replace(&name)?;
+        }
+        let image_config = image.container_defaults(self)?;
+        let spec = resolve_spec(spec, &image_config)?;
+        let config = self.config(spec, &image, image_config, request, &id)?;
+        self.try_out(&id, &name, &config)?;
+        let record = Record {
+            id: id.to_string(),
+            name,
+            config,
+            state: State::default(),
+        };
+        self.make(record, &image, request, &id)
+    }
+
+    /// The record first takes the name, then the layer is made: a crash between leaves a
+    /// container without a layer, which `rm` removes like any other.
+    fn make(
+        &self,
+        record: Record,
+        image: &Found,
+        request: &CreateRequest,
+        id: &ContainerId,
+    ) -> Result<Created> {
+        if let Some(holder) = self.database()?.insert(&record)? {
+            return Err(Error::NameInUse {
+                name: record.name,
+                holder,
+            });
+        }
+        let created = self.make_layer(&record, image, id).and_then(|()| {
+            request.cidfile.as_ref().map_or(Ok(()), |path| {
+                fs::write(path, id.as_str()).map_err(Error::path("write", path))
+            })
+        });
+        if let Err(error) = created {
+            let undo = RemoveRequest {
+                force: true,
+                ..RemoveRequest::default()
+            };
+            if let Err(error) = self.remove(id.as_str(), &undo) {
+                tracing::warn!(%error, %id, "a container that was not made is left");
+            }
+            return Err(error);
+        }
+        Ok(Created {
+            id: record.id,
+            warnings: Vec::new(),
+        })
+    }
+
+    fn make_layer(&self, record: &Record, image: &Found, id: &ContainerId) -> Result<()> {
+        let mut create = CreateContainer::new(&image.id);
+        create.id = Some(id.clone());
+        create.layer = Some(record.config.layer.parse()?);
+        create.names = vec![record.name.clone()];
+        // One that goes with its end need not survive the host's.
+        create.volatile = record.config.spec.remove;
+        create.metadata = serde_json::json!({
+            "image-name": record.config.image_name,
+            "image-id": record.config.image_id,
+            "name": record.name,
+            "created-at": record.config.created.as_second(),
+        })
+        .to_string();
+        self.store_mut()?.create_container(create)?;
+        Ok(())
+    }
+
+    fn config(
+        &self,
+        spec: ContainerSpec,
+        image: &Found,
+        image_config: ImageConfig,
+        request: &CreateRequest,
+        id: &ContainerId,
+    ) -> Result<Config> {
+        let conf = self.conf()?;
+        let log_driver = spec
+            .log
+            .driver
+            .clone()
+            .or_else(|| conf.log_driver.clone())
+            .unwrap_or_else(|| "k8s-file".to_owned());
+        let log_path = match spec.log.options.get("path") {
+            Some(path) => PathBuf::from(path),
+            None => self.store()?.container_directory(id).join("ctr.log"),
+        };
+        Ok(Config {
+            image_name: image.name_for(&spec.image),
+            image_id: image.id.to_string(),
+            image: image_config,
+            layer: minke_storage::LayerId::random()?.to_string(),
+            created: Timestamp::now(),
+            log_path,
+            log_driver: normal_log_driver(&log_driver)?,
+            runtime: self.runtime_path()?,
+            conmon: self.options.conmon.clone(),
+            create_command: request.command_line.clone(),
+            cidfile: request.cidfile.clone(),
+            spec,
+        })
+    }
+
+    fn replace(&self, name: &str) -> Result<()> {
+        let request = RemoveRequest {
+            force: true,
+            ignore_missing: true,
+            ..RemoveRequest::default()
+        };
+        self.remove(name, &request).map(drop)
+    }
+
+    /// A name nobody has: two words and, when those are taken, a part of the id.
+    fn free_name(&self, id: &ContainerId) -> Result<String> {
+        let seed = u64::from_str_radix(&id.as_str()[..15], 16).unwrap_or(0);
+        let name = names::pair(seed);
+        match self.database()?.find(&name) {
+            Err(Error::ContainerUnknown { .. }) => Ok(name),
+            _ => Ok(format!("{name}_{}", &id.as_str()[..6])),
+        }
+    }
+}
+
+/// Names as Docker and Podman allow them.
+fn check_name(name: &str) -> Result<()> {
+    let mut bytes = name.bytes();
+    let first = bytes.next().is_some_and(|byte| byte.is_ascii_alphanumeric());
+    let rest = bytes.all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
+    if first && rest {
+        Ok(())
+    } else {
+        Err(Error::NameInvalid {
+            name: name.to_owned(),
+        })
+    }
+}
+
+fn normal_log_driver(driver: &str) -> Result<String> {
+    Ok(match driver {
+        "k8s-file" | "json-file" | "none" | "passthrough" => driver.to_owned(),
+        "journald" => {
+            return Err(Error::Unsupported {
+                what: "the log driver journald, without a journal to read from,".into(),
+            });
+        }
+        other => return Err(Error::invalid(format!("unsupported log driver {other:?}"))),
+    })
+}
+
+/// Takes from the image what is decided once: its stop signal and its volumes.
+fn resolve_spec(spec: &ContainerSpec, image: &ImageConfig) -> Result<ContainerSpec> {
+    let mut spec = spec.clone();
+    if spec.stop_signal.is_none() && !image.stop_signal.is_empty() {
+        spec.stop_signal = Some(minke_runtime_spec::option::signal::parse(
+            &image.stop_signal,
+        )?);
+    }
+    let mut labels: BTreeMap<String, String> = image.labels.clone();
+    labels.append(&mut spec.labels);
+    spec.labels = labels;
+    for mount in &spec.mounts {
+        if let MountKind::Bind { source } = &mount.kind
+            && std::path::Path::new(source).is_absolute()
+            && fs::metadata(source).is_err()
+        {
+            return Err(Error::invalid(format!(
+                "statfs {source}: no such file or directory"
+            )));
+        }
+    }
+    Ok(spec)
+}
+
+/// Two-word names, as Docker's users expect them.
+mod names {
+    const LEFT: &[&str] = &[
+        "able", "brave", "bright", "calm", "clever", "cosmic", "eager", "early", "fair", "fast",
+        "fond", "gentle", "glad", "grand", "happy", "honest", "jolly", "keen", "kind", "light",
+        "lively", "lucid", "merry", "neat", "noble", "patient", "plain", "polite", "proud",
+        "quick", "quiet", "rapid", "ready", "serene", "sharp", "silent", "simple", "smart",
+        "solid", "steady", "still", "sunny", "swift", "tidy", "true", "vivid", "warm", "wise",
+    ];
+    const RIGHT: &[&str] = &[
+        "albatross", "auk", "beluga", "bowhead", "buoy", "capelin", "coral", "cormorant",
+        "current", "dolphin", "eddy", "fin", "fjord", "floe", "fulmar", "gannet", "gray", "gull",
+        "harbor", "herring", "humpback", "iceberg", "kelp", "krill", "lagoon", "lantern", "narwhal",
+        "orca", "osprey", "otter", "pelican", "petrel", "pilot", "plover", "porpoise", "puffin",
+        "reef", "rorqual", "salmon", "sardine", "seal", "skua", "sperm", "squid", "tern", "tide",
+        "turtle", "walrus",
+    ];
+
+    pub(super) fn pair(seed: u64) -> String {
+        let left = LEFT[(seed % LEFT.len() as u64) as usize];
+        let right = RIGHT[(seed / LEFT.len() as u64 % RIGHT.len() as u64) as usize];
+        format!("{left}_{right}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_checked_as_podman_does() {
+        for good in ["a", "A1", "a_b.c-d", "0"] {
+            assert!(check_name(good).is_ok(), "{good}");
+        }
+        for bad in ["", "_a", "-a", "a b", "a/b", "ä"] {
+            assert!(check_name(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn made_up_names_are_valid() {
+        for seed in [0, 1, 47, 48, u64::MAX] {
+            assert!(check_name(&names::pair(seed)).is_ok());
+        }
+    }
+}

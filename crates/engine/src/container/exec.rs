@@ -1,0 +1,364 @@
+//! `exec`: one more process in a running container.
+//!
+//! In the foreground the client is the process's parent by way of the runtime, and its
+//! streams are handed over as they are; with a terminal the client relays. Detached, a
+//! monitor of its own looks after the process.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ExitStatus, Stdio};
+
+use minke_runtime_spec::ContainerSpec;
+use minke_storage::ContainerId;
+use minke_sys::rooted::Root;
+use oci_spec::runtime::{Process, Spec, User};
+
+use super::attach::{AttachRequest, Relay};
+use super::monitor::{accept, run_to_report};
+use super::record::Record;
+use super::runtime::Runtime;
+use super::status::ContainerState;
+use crate::Engine;
+use crate::error::{Error, Result};
+
+/// What to execute.
+#[derive(Debug, Clone, Default)]
+pub struct ExecRequest {
+    /// The command and its arguments.
+    pub command: Vec<String>,
+    /// With a terminal.
+    pub tty: bool,
+    /// With the client's input.
+    pub stdin: bool,
+    /// Variables on top of the container's.
+    pub env: BTreeMap<String, String>,
+    /// `user[:group]`; `None` is the container's own.
+    pub user: Option<String>,
+    /// The directory to start in; `None` is the container's own.
+    pub workdir: Option<String>,
+    /// With every capability.
+    pub privileged: bool,
+    /// As [`AttachRequest::detach_keys`].
+    pub detach_keys: Vec<u8>,
+}
+
+impl Engine {
+    /// Executes a command in a running container and gives its exit code.
+    ///
+    /// # Errors
+    /// [`Error::WrongState`] unless the container runs; a command that cannot be executed.
+    pub fn exec(&self, name: &str, exec: &ExecRequest, streams: AttachRequest<'_>) -> Result<i32> {
+        let record = self.running(name)?;
+        let runtime = self.runtime(&record)?;
+        let dir = ExecDir::make(self)?;
+        let process = self.exec_process(&record, exec)?;
+        let file = dir.write_process(&process)?;
+        let errors = dir.path.join("errors");
+        let mut command = runtime.command();
+        command.arg("--log").arg(&errors);
+        command.args(["--log-format", "json", "exec", "--process"]);
+        command.arg(&file);
+        if !exec.tty {
+            command.arg(&record.id);
+            command
+                .stdin(stdio(streams.stdin.filter(|_| exec.stdin))?)
+                .stdout(stdio(streams.stdout)?)
+                .stderr(stdio(streams.stderr)?);
+            // The runtime passes our signals on to the process.
+            let status = command
+                .status()
+                .map_err(Error::path("run", &runtime.program))?;
+            return code(status, &errors, &runtime);
+        }
+        if !runtime.is_embedded() {
+            // A foreign runtime relays a terminal itself.
+            command.arg("--tty").arg(&record.id);
+            let mut child = command
+                .spawn()
+                .map_err(Error::path("run", &runtime.program))?;
+            let status = child
+                .wait()
+                .map_err(Error::path("wait for", &runtime.program))?;
+            return code(status, &errors, &runtime);
+        }
+        self.exec_terminal(command, &record, &dir, &runtime, &streams)
+    }
+
+    fn exec_terminal(
+        &self,
+        mut command: std::process::Command,
+        record: &Record,
+        dir: &ExecDir,
+        runtime: &Runtime,
+        streams: &AttachRequest<'_>,
+    ) -> Result<i32> {
+        // By way of our descriptor the path is short: a socket's may have 107 bytes.
+        let opened = fs::File::open(&dir.path).map_err(Error::path("open", &dir.path))?;
+        let (us, fd) = (std::process::id(), opened.as_raw_fd());
+        let socket = PathBuf::from(format!("/proc/{us}/fd/{fd}/tty"));
+        let listener = UnixListener::bind(&socket).map_err(Error::path("listen at", &socket))?;
+        command
+            .arg("--console-socket")
+            .arg(&socket)
+            .arg(&record.id)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let mut child = command
+            .spawn()
+            .map_err(Error::path("run", &runtime.program))?;
+        let master = receive_terminal(&listener, &mut child)?;
+        let mut detached = false;
+        if let Some(master) = master {
+            let resize = |(rows, columns): (u16, u16)| {
+                let size = rustix::termios::Winsize {
+                    ws_row: rows,
+                    ws_col: columns,
+                    ws_xpixel: 0,
+                    ws_ypixel: 0,
+                };
+                let _ = rustix::termios::tcsetwinsize(&master, size);
+            };
+            let relay = Relay {
+                request: streams,
+                resize: &resize,
+                signal: &|_| {},
+            };
+            detached = relay.run_terminal(&master)?;
+        }
+        if detached {
+            return Ok(0);
+        }
+        let status = child
+            .wait()
+            .map_err(Error::path("wait for", &runtime.program))?;
+        code(status, &dir.path.join("errors"), runtime)
+    }
+
+    /// Executes a command under a monitor of its own and gives the session's id.
+    ///
+    /// # Errors
+    /// As [`Engine::exec`].
+    pub fn exec_detached(&self, name: &str, exec: &ExecRequest) -> Result<String> {
+        let record = self.running(name)?;
+        let runtime = self.runtime(&record)?;
+        let session = ContainerId::random()?.to_string();
+        let dir = self.runtime_dir("exec")?.join(&session);
+        crate::engine::make_private_dir(&dir)?;
+        let process = self.exec_process(&record, exec)?;
+        let file = dir.join("process.json");
+        write_process(&file, &process)?;
+        let mut command = self.monitor_command(&record);
+        command
+            .args(["--api-version", "1", "-c", &record.id, "-u", &session])
+            .args(["-n", &record.name, "--full-attach", "-e", "-r"])
+            .arg(&runtime.program)
+            .arg("-b")
+            .arg(&dir)
+            .arg("-p")
+            .arg(dir.join("pidfile"))
+            .arg("--exec-process-spec")
+            .arg(&file)
+            .arg("--exit-dir")
+            .arg(dir.join("exit"))
+            .arg("--socket-dir-path")
+            .arg(&dir)
+            .args(["-l", "none", "--log-level", "warning"]);
+        crate::engine::make_private_dir(&dir.join("exit"))?;
+        for arg in &runtime.args {
+            command.arg("--runtime-arg").arg(arg);
+        }
+        if exec.tty {
+            command.arg("-t");
+        }
+        let started = run_to_report(command).and_then(|report| accept(report, &runtime));
+        if let Err(error) = started {
+            super::cleanup::remove_tree(&dir)?;
+            return Err(error);
+        }
+        Ok(session)
+    }
+
+    fn running(&self, name: &str) -> Result<Record> {
+        let record = self.find(name)?;
+        match self.status(&record).0 {
+            ContainerState::Running | ContainerState::Stopping => Ok(record),
+            _ => Err(Error::WrongState {
+                text: "can only create exec sessions on running containers".into(),
+            }),
+        }
+    }
+
+    /// The container's own process with what the request changes.
+    fn exec_process(&self, record: &Record, exec: &ExecRequest) -> Result<Process> {
+        let path = self.bundle(record)?.join("config.json");
+        let text = fs::read(&path).map_err(Error::path("read", &path))?;
+        let config: Spec = serde_json::from_slice(&text).map_err(|source| Error::Record {
+            object: path.display().to_string(),
+            source,
+        })?;
+        let mut process = config
+            .process()
+            .clone()
+            .ok_or_else(|| Error::invalid(format!("{} has no process", path.display())))?;
+        process.set_args(Some(exec.command.clone()));
+        process.set_terminal(Some(exec.tty));
+        let mut env = process.env().clone().unwrap_or_default();
+        if exec.tty && !env.iter().any(|entry| entry.starts_with("TERM=")) {
+            env.push("TERM=xterm".into());
+        }
+        env.extend(exec.env.iter().map(|(key, value)| format!("{key}={value}")));
+        if let Some(dir) = &exec.workdir {
+            process.set_cwd(PathBuf::from(dir));
+        }
+        if let Some(text) = &exec.user {
+            let home = self.set_user(&mut process, record, text)?;
+            if !exec.env.contains_key("HOME") {
+                env.retain(|entry| !entry.starts_with("HOME="));
+                env.push(format!("HOME={home}"));
+            }
+        }
+        process.set_env(Some(env));
+        if exec.privileged {
+            let all = minke_oci_runtime::default_spec::every_capability();
+            process.set_capabilities(Some(all));
+        }
+        Ok(process)
+    }
+
+    /// Looks a user up in the container's files as they are now.
+    fn set_user(&self, process: &mut Process, record: &Record, text: &str) -> Result<String> {
+        let layer = record.config.layer.parse()?;
+        let rootfs = self.store()?.mount_point(&layer);
+        let root = Root::open_dir(&rootfs).map_err(Error::path("open rootfs", &rootfs))?;
+        let spec = ContainerSpec {
+            user: Some(text.to_owned()),
+            ..ContainerSpec::default()
+        };
+        let resolved = super::host::resolve_user(&root, &spec, &record.config.image)?;
+        let mut user = User::default();
+        user.set_uid(resolved.uid)
+            .set_gid(resolved.gid)
+            .set_umask(process.user().umask());
+        user.set_additional_gids(Some(resolved.additional_gids.clone()));
+        process.set_user(user);
+        if resolved.uid != 0 {
+            keep_only_bounding(process);
+        }
+        Ok(resolved.home)
+    }
+}
+
+/// A user who is not root starts with no capability; the bounding set stays.
+fn keep_only_bounding(process: &mut Process) {
+    if let Some(mut capabilities) = process.capabilities().clone() {
+        capabilities
+            .set_effective(None)
+            .set_permitted(None)
+            .set_inheritable(None)
+            .set_ambient(None);
+        process.set_capabilities(Some(capabilities));
+    }
+}
+
+/// A directory for one exec, gone with it.
+#[derive(Debug)]
+struct ExecDir {
+    path: PathBuf,
+}
+
+impl ExecDir {
+    fn make(engine: &Engine) -> Result<Self> {
+        let id = ContainerId::random()?;
+        let path = engine.runtime_dir("exec")?.join(id.short());
+        crate::engine::make_private_dir(&path)?;
+        Ok(Self { path })
+    }
+
+    fn write_process(&self, process: &Process) -> Result<PathBuf> {
+        let file = self.path.join("process.json");
+        write_process(&file, process)?;
+        Ok(file)
+    }
+}
+
+impl Drop for ExecDir {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.path) {
+            tracing::warn!(path = %self.path.display(), %error, "exec directory left");
+        }
+    }
+}
+
+fn write_process(path: &Path, process: &Process) -> Result<()> {
+    let text = serde_json::to_vec(process).map_err(|source| Error::Record {
+        object: path.display().to_string(),
+        source,
+    })?;
+    fs::write(path, text).map_err(Error::path("write", path))
+}
+
+fn stdio(stream: Option<BorrowedFd<'_>>) -> Result<Stdio> {
+    Ok(match stream {
+        Some(stream) => stream
+            .try_clone_to_owned()
+            .map_err(Error::system("pass a stream on"))?
+            .into(),
+        None => Stdio::null(),
+    })
+}
+
+/// The master of the terminal, or `None` when the runtime ended without making one.
+fn receive_terminal(listener: &UnixListener, child: &mut Child) -> Result<Option<OwnedFd>> {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    let process = minke_sys::pidfd::PidFd::open(child.id() as i32)
+        .map_err(Error::system("hold the runtime"))?;
+    let mut fds = [
+        PollFd::new(listener.as_fd(), PollFlags::POLLIN),
+        PollFd::new(process.as_fd(), PollFlags::POLLIN),
+    ];
+    loop {
+        match poll(&mut fds, PollTimeout::NONE) {
+            Err(nix::errno::Errno::EINTR) => {}
+            Err(errno) => return Err(Error::system("wait for the terminal")(errno)),
+            Ok(_) => break,
+        }
+    }
+    if !fds[0].any().unwrap_or(false) {
+        return Ok(None);
+    }
+    let (stream, _) = listener
+        .accept()
+        .map_err(Error::system("accept the terminal"))?;
+    let mut name = [0; 128];
+    let mut received = minke_sys::fdpass::receive(stream.as_fd(), &mut name)
+        .map_err(Error::system("receive the terminal"))?;
+    Ok(received.fds.pop())
+}
+
+/// The process's exit code, or what kept the runtime from running it.
+fn code(status: ExitStatus, errors: &Path, runtime: &Runtime) -> Result<i32> {
+    use std::os::unix::process::ExitStatusExt;
+    if !status.success()
+        && let Some(message) = last_error(errors)
+    {
+        return Err(runtime.failure(&message));
+    }
+    Ok(match (status.code(), status.signal()) {
+        (Some(code), _) => code,
+        (None, signal) => 128 + signal.unwrap_or(0),
+    })
+}
+
+/// The last error a runtime logged (runc's JSON log lines).
+fn last_error(log: &Path) -> Option<String> {
+    let text = fs::read_to_string(log).ok()?;
+    text.lines().rev().find_map(|line| {
+        let line: serde_json::Value = serde_json::from_str(line).ok()?;
+        let error = line.get("level")?.as_str()? == "error";
+        error.then(|| line.get("msg")?.as_str().map(str::to_owned))?
+    })
+}

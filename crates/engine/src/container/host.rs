@@ -1,0 +1,430 @@
+//! This machine, as the configuration of a container needs to know it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use minke_runtime_spec::container::{MountKind, NamespaceMode, NetworkMode, Seccomp, UserMode};
+use minke_runtime_spec::host::{Cgroup, DeviceNode, Host};
+use minke_runtime_spec::option::capability;
+use minke_runtime_spec::option::ulimit::Rlimit;
+use minke_runtime_spec::user::{self, MAX_FILE_BYTES, UserFile};
+use minke_runtime_spec::{ContainerSpec, ImageConfig};
+use minke_seccomp::Profile;
+use minke_sys::cgroup::{Cgroups, Mode};
+use minke_sys::rooted::Root;
+
+use super::record::{Config, Record};
+use super::status::cgroup_path;
+use crate::Engine;
+use crate::error::{Error, Result};
+
+/// What a start has prepared for the container.
+#[derive(Debug, Default)]
+pub(crate) struct Prepared {
+    pub rootfs: PathBuf,
+    pub netns: Option<PathBuf>,
+    pub resolv_conf: Option<PathBuf>,
+    pub hosts: Option<PathBuf>,
+    pub hostname: Option<PathBuf>,
+    pub containerenv: Option<PathBuf>,
+    pub joined: BTreeMap<&'static str, PathBuf>,
+}
+
+/// A container may use this many tasks where nothing is asked (Podman's default).
+const DEFAULT_PIDS_LIMIT: i64 = 2048;
+
+impl Engine {
+    /// Refuses what this engine cannot do yet, before anything is made.
+    pub(crate) fn check_supported(&self, spec: &ContainerSpec) -> Result<()> {
+        let unsupported = |what: &str| Err(Error::Unsupported { what: what.into() });
+        if spec.namespaces.user != UserMode::Host {
+            return unsupported("a user namespace of the container's own (--userns)");
+        }
+        if spec.init {
+            return unsupported("--init");
+        }
+        for mount in &spec.mounts {
+            match mount.kind {
+                MountKind::Volume { .. } => return unsupported("a named volume"),
+                MountKind::Image { .. } => return unsupported("an image as a mount"),
+                MountKind::Overlay { .. } => return unsupported("an overlay mount"),
+                _ => {}
+            }
+        }
+        match &spec.namespaces.network {
+            NetworkMode::Pasta(_) => unsupported("the network mode pasta"),
+            NetworkMode::Default | NetworkMode::Bridge(_) if self.places.rootless => {
+                unsupported(
+                    "a bridge network for a normal user (use --network none or --network host)",
+                )
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Generates the configuration as far as it can be before a start, to refuse at creation
+    /// what no start could honour.
+    pub(crate) fn try_out(
+        &self,
+        id: &minke_storage::ContainerId,
+        name: &str,
+        config: &Config,
+    ) -> Result<()> {
+        let record = Record {
+            id: id.to_string(),
+            name: name.to_owned(),
+            config: config.clone(),
+            ..Record::default()
+        };
+        let prepared = Prepared {
+            rootfs: "/".into(),
+            netns: Some("/proc/self/ns/net".into()),
+            joined: self.joined(&config.spec, false)?,
+            ..Prepared::default()
+        };
+        let host = self.host(&record, &prepared, None)?;
+        minke_runtime_spec::generate(&config.spec, &config.image, &host)?;
+        Ok(())
+    }
+
+    /// The facts for one container. `root` is its mounted file tree, where users are looked up.
+    pub(crate) fn host(
+        &self,
+        record: &Record,
+        prepared: &Prepared,
+        root: Option<&Root>,
+    ) -> Result<Host> {
+        let spec = &record.config.spec;
+        let conf = self.conf()?;
+        let privileged = spec.security.privileged;
+        let mut host = Host {
+            container_id: record.id.clone(),
+            rootfs: prepared.rootfs.clone(),
+            rootless: self.places.rootless,
+            available_gids: available_gids(),
+            cgroup: cgroup(self.places.rootless)?,
+            cgroups_path: Some(cgroup_path(record)),
+            swap_limit: true,
+            default_pids_limit: Some(conf.pids_limit.unwrap_or(DEFAULT_PIDS_LIMIT)),
+            kernel_version: kernel_version(),
+            hard_limits: hard_limits(),
+            may_raise_limits: may_raise_limits(),
+            default_ulimits: conf.ulimits.clone(),
+            bounding: bounding()?,
+            default_sysctls: conf.sysctls.clone(),
+            default_env: conf.env.clone(),
+            device_nodes: device_nodes(spec)?,
+            all_devices: if privileged {
+                all_devices()
+            } else {
+                BTreeMap::new()
+            },
+            resolv_conf: prepared.resolv_conf.clone(),
+            hosts: prepared.hosts.clone(),
+            hostname: prepared.hostname.clone(),
+            containerenv: prepared.containerenv.clone(),
+            netns: prepared.netns.clone(),
+            joined: prepared.joined.clone(),
+            default_seccomp: default_seccomp()?,
+            seccomp_profile: seccomp_profile(spec)?,
+            mqueue: Path::new("/proc/sys/fs/mqueue").exists(),
+            ..Host::default()
+        };
+        if let Some(capabilities) = &conf.capabilities {
+            host.default_capabilities = capabilities.iter().cloned().collect();
+        }
+        if let Some(root) = root {
+            host.user = resolve_user(root, spec, &record.config.image)?;
+        }
+        Ok(host)
+    }
+
+    /// Namespaces of other containers that are joined. `running` asks that they are there.
+    pub(crate) fn joined(
+        &self,
+        spec: &ContainerSpec,
+        running: bool,
+    ) -> Result<BTreeMap<&'static str, PathBuf>> {
+        let spaces = &spec.namespaces;
+        let mut wanted: Vec<(&'static str, &'static str, &str)> = Vec::new();
+        let kinds = [
+            ("pid", "pid", Some(&spaces.pid)),
+            ("ipc", "ipc", Some(&spaces.ipc)),
+            ("uts", "uts", Some(&spaces.uts)),
+            ("cgroup", "cgroup", spaces.cgroup.as_ref()),
+        ];
+        for (key, file, mode) in kinds {
+            if let Some(NamespaceMode::Container(name)) = mode {
+                wanted.push((key, file, name));
+            }
+        }
+        if let NetworkMode::Container(name) = &spaces.network {
+            wanted.push(("network", "net", name));
+        }
+        let mut joined = BTreeMap::new();
+        for (key, file, name) in wanted {
+            let other = self.find(name)?;
+            let init = other
+                .state
+                .init
+                .filter(|_| self.status(&other).0.is_alive());
+            let path = match init {
+                Some(init) => PathBuf::from(format!("/proc/{}/ns/{file}", init.pid)),
+                None if running => {
+                    return Err(Error::WrongState {
+                        text: format!(
+                            "cannot join the {key} namespace of container {name}: it is not running"
+                        ),
+                    });
+                }
+                None => PathBuf::from("/proc/self/ns").join(file),
+            };
+            joined.insert(key, path);
+        }
+        Ok(joined)
+    }
+}
+
+/// Looks the user up in the container's own files, never in the host's.
+pub(crate) fn resolve_user(
+    root: &Root,
+    spec: &ContainerSpec,
+    image: &ImageConfig,
+) -> Result<user::ResolvedUser> {
+    let text = spec.user.as_deref().unwrap_or(&image.user);
+    let read = |file: UserFile| match root.read(Path::new(file.path()), MAX_FILE_BYTES as u64) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    };
+    Ok(user::resolve(text, &spec.group_add, &read)?)
+}
+
+fn cgroup(rootless: bool) -> Result<Cgroup> {
+    let mode = Cgroups::detect()
+        .map_err(Error::system("find the control groups"))?
+        .mode();
+    Ok(match mode {
+        Mode::None => Cgroup::None,
+        Mode::V2 => Cgroup::V2,
+        // No hierarchy of v1 can be delegated to a normal user.
+        Mode::V1 | Mode::Hybrid if rootless => Cgroup::None,
+        Mode::V1 | Mode::Hybrid => Cgroup::V1,
+    })
+}
+
+fn available_gids() -> u32 {
+    let text = fs::read_to_string("/proc/self/gid_map").unwrap_or_default();
+    text.lines()
+        .filter_map(|line| line.split_whitespace().nth(2)?.parse::<u32>().ok())
+        .fold(0, u32::saturating_add)
+}
+
+fn kernel_version() -> Option<minke_seccomp::KernelVersion> {
+    let release = rustix::system::uname();
+    let release = release.release().to_str().ok()?;
+    let mut parts = release.split(['.', '-']);
+    let (major, minor) = (parts.next()?, parts.next()?);
+    format!("{major}.{minor}").parse().ok()
+}
+
+fn hard_limits() -> BTreeMap<Rlimit, u64> {
+    use rustix::process::Resource;
+    let table = [
+        (Rlimit::Core, Resource::Core),
+        (Rlimit::Cpu, Resource::Cpu),
+        (Rlimit::Data, Resource::Data),
+        (Rlimit::Fsize, Resource::Fsize),
+        (Rlimit::Locks, Resource::Locks),
+        (Rlimit::Memlock, Resource::Memlock),
+        (Rlimit::Msgqueue, Resource::Msgqueue),
+        (Rlimit::Nice, Resource::Nice),
+        (Rlimit::Nofile, Resource::Nofile),
+        (Rlimit::Nproc, Resource::Nproc),
+        (Rlimit::Rss, Resource::Rss),
+        (Rlimit::Rtprio, Resource::Rtprio),
+        (Rlimit::Rttime, Resource::Rttime),
+        (Rlimit::Sigpending, Resource::Sigpending),
+        (Rlimit::Stack, Resource::Stack),
+        (Rlimit::As, Resource::As),
+    ];
+    table
+        .into_iter()
+        .filter_map(|(limit, resource)| {
+            let hard = rustix::process::getrlimit(resource).maximum?;
+            Some((limit, hard))
+        })
+        .collect()
+}
+
+/// CAP_SYS_RESOURCE, without which a hard limit is final.
+fn may_raise_limits() -> bool {
+    const SYS_RESOURCE: u64 = 1 << 24;
+    status_mask("CapEff:").is_some_and(|mask| mask & SYS_RESOURCE != 0)
+}
+
+/// The capabilities that we may give at most.
+fn bounding() -> Result<BTreeSet<String>> {
+    let mask = status_mask("CapBnd:")
+        .ok_or_else(|| Error::invalid("/proc/self/status does not tell our capabilities"))?;
+    Ok(capability::ALL
+        .iter()
+        .filter(|name| {
+            let number = CAPABILITIES.iter().position(|known| known == *name);
+            number.is_none_or(|number| mask & 1 << number != 0)
+        })
+        .map(|&name| name.to_owned())
+        .collect())
+}
+
+/// In the kernel's order (linux/capability.h).
+const CAPABILITIES: &[&str] = &[
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
+    "CAP_DAC_READ_SEARCH",
+    "CAP_FOWNER",
+    "CAP_FSETID",
+    "CAP_KILL",
+    "CAP_SETGID",
+    "CAP_SETUID",
+    "CAP_SETPCAP",
+    "CAP_LINUX_IMMUTABLE",
+    "CAP_NET_BIND_SERVICE",
+    "CAP_NET_BROADCAST",
+    "CAP_NET_ADMIN",
+    "CAP_NET_RAW",
+    "CAP_IPC_LOCK",
+    "CAP_IPC_OWNER",
+    "CAP_SYS_MODULE",
+    "CAP_SYS_RAWIO",
+    "CAP_SYS_CHROOT",
+    "CAP_SYS_PTRACE",
+    "CAP_SYS_PACCT",
+    "CAP_SYS_ADMIN",
+    "CAP_SYS_BOOT",
+    "CAP_SYS_NICE",
+    "CAP_SYS_RESOURCE",
+    "CAP_SYS_TIME",
+    "CAP_SYS_TTY_CONFIG",
+    "CAP_MKNOD",
+    "CAP_LEASE",
+    "CAP_AUDIT_WRITE",
+    "CAP_AUDIT_CONTROL",
+    "CAP_SETFCAP",
+    "CAP_MAC_OVERRIDE",
+    "CAP_MAC_ADMIN",
+    "CAP_SYSLOG",
+    "CAP_WAKE_ALARM",
+    "CAP_BLOCK_SUSPEND",
+    "CAP_AUDIT_READ",
+    "CAP_PERFMON",
+    "CAP_BPF",
+    "CAP_CHECKPOINT_RESTORE",
+];
+
+fn status_mask(key: &str) -> Option<u64> {
+    let text = fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(key))?;
+    u64::from_str_radix(line.trim(), 16).ok()
+}
+
+fn device_nodes(spec: &ContainerSpec) -> Result<BTreeMap<String, DeviceNode>> {
+    spec.devices
+        .iter()
+        .map(|device| match node(Path::new(&device.source)) {
+            Ok(Some(node)) => Ok((device.source.clone(), node)),
+            Ok(None) => Err(Error::invalid(format!(
+                "{} is not a device",
+                device.source
+            ))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::invalid(format!(
+                "stat {}: no such file or directory",
+                device.source
+            ))),
+            Err(source) => Err(Error::path("examine device", &device.source)(source)),
+        })
+        .collect()
+}
+
+fn node(path: &Path) -> io::Result<Option<DeviceNode>> {
+    let meta = fs::metadata(path)?;
+    let kind = meta.file_type();
+    if !kind.is_block_device() && !kind.is_char_device() {
+        return Ok(None);
+    }
+    Ok(Some(DeviceNode {
+        block: kind.is_block_device(),
+        major: rustix::fs::major(meta.rdev()),
+        minor: rustix::fs::minor(meta.rdev()),
+        mode: meta.mode() & 0o7777,
+        uid: meta.uid(),
+        gid: meta.gid(),
+    }))
+}
+
+/// Every device below /dev, save what a container has of its own.
+fn all_devices() -> BTreeMap<String, DeviceNode> {
+    const OWN: &[&str] = &[
+        "pts", "shm", "mqueue", "fd", "console", "ptmx", "tty", "null", "zero", "full", "random",
+        "urandom", "stdin", "stdout", "stderr", "core",
+    ];
+    let mut found = BTreeMap::new();
+    let mut dirs = vec![PathBuf::from("/dev")];
+    while let Some(dir) = dirs.pop() {
+        for entry in fs::read_dir(&dir).into_iter().flatten().flatten() {
+            let path = entry.path();
+            let own = dir == Path::new("/dev")
+                && OWN.iter().any(|name| entry.file_name() == *name);
+            let Ok(kind) = entry.file_type() else {
+                continue;
+            };
+            if own || kind.is_symlink() {
+                continue;
+            }
+            if kind.is_dir() {
+                dirs.push(path);
+            } else if let Ok(Some(node)) = node(&path)
+                && let Some(path) = path.to_str()
+            {
+                found.insert(path.to_owned(), node);
+            }
+        }
+    }
+    found
+}
+
+/// The host's policy where it has one, else the built-in one.
+fn default_seccomp() -> Result<Option<Profile>> {
+    for path in [
+        "/etc/containers/seccomp.json",
+        "/usr/share/containers/seccomp.json",
+    ] {
+        match fs::read(path) {
+            Ok(text) => {
+                let profile = Profile::from_json(&text)
+                    .map_err(|error| Error::invalid(format!("seccomp profile {path}: {error}")))?;
+                return Ok(Some(profile));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => return Err(Error::path("read", path)(source)),
+        }
+    }
+    Ok(Some(Profile::default_policy().clone()))
+}
+
+fn seccomp_profile(spec: &ContainerSpec) -> Result<Option<Vec<u8>>> {
+    let Seccomp::Path(path) = &spec.security.seccomp else {
+        return Ok(None);
+    };
+    match fs::read(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) => Err(Error::invalid(format!(
+            "opening seccomp profile failed: open {}: {}",
+            path.display(),
+            error.kind()
+        ))),
+    }
+}

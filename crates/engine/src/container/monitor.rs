@@ -1,0 +1,209 @@
+//! Starting a monitor (conmon's contract) and hearing what it says.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use minke_sys::proc::ProcessId;
+use rustix::io::FdFlags;
+use serde::Deserialize;
+
+use super::record::Record;
+use super::runtime::Runtime;
+use crate::Engine;
+use crate::error::{Error, Result};
+
+/// What the monitor says over its sync pipe, one JSON object a line.
+#[derive(Debug, Deserialize)]
+struct Report {
+    #[serde(alias = "pid")]
+    data: i64,
+    #[serde(default)]
+    message: String,
+}
+
+/// A monitor that has made its container.
+#[derive(Debug)]
+pub(crate) struct Monitored {
+    pub init: ProcessId,
+    pub monitor: Option<ProcessId>,
+}
+
+/// The longest report that is read: a runtime's error text.
+const MAX_REPORT_BYTES: u64 = 1 << 20;
+
+impl Engine {
+    /// The directory of a container's running life: its bundle, fifos and attach socket.
+    pub(crate) fn bundle(&self, record: &Record) -> Result<PathBuf> {
+        let id = record.id.parse()?;
+        Ok(self.store()?.container_run_directory(&id))
+    }
+
+    /// Starts a monitor, which runs `RUNTIME create`, and waits for the container's pid.
+    ///
+    /// # Errors
+    /// What the runtime said, sorted by its meaning.
+    pub(crate) fn start_monitor(
+        &self,
+        record: &Record,
+        runtime: &Runtime,
+        bundle: &Path,
+    ) -> Result<Monitored> {
+        let exits = self.runtime_dir("exits")?;
+        let persist = self.persist_dir(&record.id);
+        crate::engine::make_private_dir(&persist)?;
+        let pid_file = bundle.join("pidfile");
+        let monitor_pid_file = bundle.join("conmon.pid");
+        let mut command = self.monitor_command(record);
+        command
+            .args(["--api-version", "1", "-c", &record.id, "-u", &record.id])
+            .args(["-n", &record.name, "--full-attach"])
+            .arg("-r")
+            .arg(&runtime.program)
+            .arg("-b")
+            .arg(bundle)
+            .arg("-p")
+            .arg(&pid_file)
+            .arg("--conmon-pidfile")
+            .arg(&monitor_pid_file)
+            .arg("--exit-dir")
+            .arg(exits)
+            .arg("--persist-dir")
+            .arg(persist)
+            .arg("--socket-dir-path")
+            .arg(bundle)
+            .arg("-l")
+            .arg(log_argument(record))
+            .args(["--log-level", "warning"]);
+        if let Some(size) = record.config.spec.log.options.get("max-size") {
+            let bytes = minke_runtime_spec::option::size::parse("log max-size", size)?;
+            command.arg("--log-size-max").arg(bytes.to_string());
+        }
+        for arg in &runtime.args {
+            command.arg("--runtime-arg").arg(arg);
+        }
+        if record.config.spec.terminal {
+            command.arg("-t");
+        }
+        if record.config.spec.stdin {
+            command.arg("-i");
+        }
+        command.args(self.exit_command(record));
+        let report = run_to_report(command)?;
+        let pid = accept(report, runtime)?;
+        let monitor = fs::read_to_string(&monitor_pid_file)
+            .ok()
+            .and_then(|text| text.trim().parse().ok())
+            .and_then(|pid| ProcessId::of(pid).ok());
+        // A process may end before it is looked at: it cannot be reaped and its number not
+        // reused before the monitor has written its exit file, so a failure here means ended.
+        let init = ProcessId::of(pid).unwrap_or(ProcessId { pid, start_time: 0 });
+        Ok(Monitored { init, monitor })
+    }
+
+    /// The monitor that a container was made for.
+    pub(crate) fn monitor_command(&self, record: &Record) -> Command {
+        match &record.config.conmon {
+            Some(program) => Command::new(program),
+            None => {
+                let mut command = Command::new(&self.options.self_exe);
+                command.arg("conmon");
+                command
+            }
+        }
+    }
+
+    /// What the monitor runs at the container's end: us, on the same directories.
+    fn exit_command(&self, record: &Record) -> Vec<std::ffi::OsString> {
+        let mut words: Vec<std::ffi::OsString> = vec![
+            "--root".into(),
+            self.places.store.graph_root.clone().into(),
+            "--runroot".into(),
+            self.places.store.run_root.clone().into(),
+            "--storage-driver".into(),
+            self.places.store.driver.clone().into(),
+            "--network-config-dir".into(),
+            self.places.networks.clone().into(),
+            "container".into(),
+            "cleanup".into(),
+        ];
+        if record.config.spec.remove {
+            words.push("--rm".into());
+        }
+        words.push(record.id.clone().into());
+        let mut args = vec![
+            "--exit-command".into(),
+            self.options.self_exe.clone().into(),
+        ];
+        for word in words {
+            args.push("--exit-command-arg".into());
+            args.push(word);
+        }
+        args
+    }
+}
+
+fn log_argument(record: &Record) -> std::ffi::OsString {
+    let config = &record.config;
+    if config.log_driver == "none" || config.log_driver == "passthrough" {
+        return config.log_driver.clone().into();
+    }
+    let mut argument = std::ffi::OsString::from(format!("{}:", config.log_driver));
+    argument.push(&config.log_path);
+    argument
+}
+
+/// Runs a monitor's first process with its pipes and reads its first report.
+pub(crate) fn run_to_report(mut command: Command) -> Result<String> {
+    let (start_reader, mut start_writer) =
+        std::io::pipe().map_err(Error::system("make a pipe"))?;
+    let (sync_reader, sync_writer) = std::io::pipe().map_err(Error::system("make a pipe"))?;
+    let start_reader = OwnedFd::from(start_reader);
+    let sync_writer = OwnedFd::from(sync_writer);
+    for inherited in [&start_reader, &sync_writer] {
+        rustix::io::fcntl_setfd(inherited, FdFlags::empty())
+            .map_err(Error::system("pass a pipe on"))?;
+    }
+    command
+        .env("_OCI_STARTPIPE", start_reader.as_raw_fd().to_string())
+        .env("_OCI_SYNCPIPE", sync_writer.as_raw_fd().to_string())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    let program = PathBuf::from(command.get_program());
+    let mut child = command.spawn().map_err(Error::path("run", &program))?;
+    drop((start_reader, sync_writer));
+    let _ = start_writer.write_all(b"\0");
+    let mut report = String::new();
+    BufReader::new(sync_reader.take(MAX_REPORT_BYTES))
+        .read_line(&mut report)
+        .map_err(Error::system("hear the monitor"))?;
+    // The first process ends once the monitor is on its own.
+    let status = child.wait().map_err(Error::path("wait for", &program))?;
+    if report.is_empty() {
+        let mut text = String::new();
+        if let Some(stderr) = child.stderr.take() {
+            let _ = stderr.take(MAX_REPORT_BYTES).read_to_string(&mut text);
+        }
+        return Err(Error::invalid(format!(
+            "the monitor {} failed ({status}): {}",
+            program.display(),
+            text.trim()
+        )));
+    }
+    Ok(report)
+}
+
+/// The pid of a report, or the failure it tells.
+pub(crate) fn accept(report: String, runtime: &Runtime) -> Result<i32> {
+    let report: Report = serde_json::from_str(&report).map_err(|source| Error::Record {
+        object: "what the monitor said".into(),
+        source,
+    })?;
+    match i32::try_from(report.data) {
+        Ok(pid) if pid > 0 => Ok(pid),
+        _ => Err(runtime.failure(report.message.trim())),
+    }
+}

@@ -1,0 +1,119 @@
+//! The networks of a container: a namespace, its interfaces and published ports, and their end.
+
+use std::collections::BTreeMap;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+
+use minke_network::config::{DEFAULT_NETWORK, Networks};
+use minke_network::firewall::Nftables;
+use minke_network::netavark::{NetworkOptions, PerNetworkOptions, PortMapping, StatusBlock};
+use minke_network::{Retain, SetupRequest, TeardownRequest, netns, ports};
+use minke_runtime_spec::container::NetworkMode;
+
+use super::lock::Locked;
+use super::record::Record;
+use crate::Engine;
+use crate::error::{Error, Result};
+
+impl Engine {
+    /// Makes the container's network namespace and joins it to its networks. What was done is
+    /// in the record before it is done, so that whoever finds it can undo it.
+    pub(crate) fn set_up_network(&self, locked: &mut Locked) -> Result<()> {
+        let networks = match &locked.record.config.spec.namespaces.network {
+            NetworkMode::Default => vec![DEFAULT_NETWORK.to_owned()],
+            NetworkMode::Bridge(names) if names.is_empty() => vec![DEFAULT_NETWORK.to_owned()],
+            NetworkMode::Bridge(names) => names.clone(),
+            _ => return Ok(()),
+        };
+        let path = self.netns_path(&locked.record)?;
+        let options = self.network_options(&locked.record, &networks)?;
+        locked.record.state.netns = Some(path.clone());
+        locked.record.state.network = Some(options.clone());
+        locked.save(self)?;
+        let netns = netns::create(&path)?;
+        let state_dir = self.runtime_dir("network")?;
+        let blocks = minke_network::setup(&SetupRequest {
+            options: &options,
+            netns: netns.as_fd(),
+            state_dir: &state_dir,
+            firewall: &Nftables,
+        })?;
+        locked.record.state.addresses = blocks;
+        Ok(())
+    }
+
+    /// Undoes [`Engine::set_up_network`]; done already is success.
+    pub(crate) fn tear_down_network(&self, locked: &mut Locked) -> Result<()> {
+        let state = &mut locked.record.state;
+        // With the namespace its interfaces go, on the kernel's own time.
+        if let Some(path) = state.netns.take() {
+            netns::delete(&path)?;
+        }
+        if let Some(options) = state.network.take() {
+            let state_dir = self.runtime_dir("network")?;
+            minke_network::teardown(&TeardownRequest {
+                options: &options,
+                state_dir: &state_dir,
+                firewall: &Nftables,
+                retain: Retain::Nothing,
+            })?;
+        }
+        state.addresses = BTreeMap::<String, StatusBlock>::new();
+        Ok(())
+    }
+
+    fn netns_path(&self, record: &Record) -> Result<PathBuf> {
+        Ok(self.runtime_dir("netns")?.join(&record.id))
+    }
+
+    fn network_options(&self, record: &Record, names: &[String]) -> Result<NetworkOptions> {
+        let known = Networks::load(&self.places.networks)?;
+        let mut networks = BTreeMap::new();
+        let mut network_info = BTreeMap::new();
+        for (index, name) in names.iter().enumerate() {
+            let network = known.get(name)?.clone();
+            networks.insert(
+                network.name.clone(),
+                PerNetworkOptions {
+                    aliases: Some(vec![record.id.chars().take(12).collect()]),
+                    ..PerNetworkOptions::named(format!("eth{index}"))
+                },
+            );
+            network_info.insert(network.name.clone(), network);
+        }
+        let mappings = port_mappings(record)?;
+        Ok(NetworkOptions {
+            container_id: record.id.clone(),
+            container_name: record.name.clone(),
+            container_hostname: record.config.spec.hostname.clone(),
+            port_mappings: (!mappings.is_empty()).then_some(mappings),
+            networks,
+            network_info,
+            dns_servers: None,
+        })
+    }
+}
+
+/// The published ports; one without a host port gets a free one.
+fn port_mappings(record: &Record) -> Result<Vec<PortMapping>> {
+    let mut mappings = Vec::new();
+    for port in &record.config.spec.ports {
+        let host_ip = port.host_ip;
+        let host_port = match port.host_port {
+            Some(host_port) => host_port,
+            None => {
+                let protocol = port.protocol.split(',').next().unwrap_or("tcp");
+                let protocol = minke_network::netavark::Protocol::parse(protocol)?;
+                ports::free(protocol, host_ip).map_err(Error::system("find a free port"))?
+            }
+        };
+        mappings.push(PortMapping {
+            container_port: port.container_port,
+            host_port,
+            host_ip: host_ip.map(|ip| ip.to_string()).unwrap_or_default(),
+            protocol: port.protocol.clone(),
+            range: port.range.max(1),
+        });
+    }
+    Ok(mappings)
+}

@@ -1,0 +1,195 @@
+//! `start`: from a record to a running process.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use minke_storage::{LayerId, MountRequest};
+use minke_sys::rooted::Root;
+use rustix::fs::OFlags;
+
+use super::attach::{AttachEnd, AttachRequest, Attached};
+use super::host::Prepared;
+use super::lock::Locked;
+use super::status::ContainerState;
+use crate::Engine;
+use crate::error::{Error, Result};
+
+impl Engine {
+    /// Starts a container; one that runs already is success. Gives its id.
+    ///
+    /// # Errors
+    /// A port that is taken, a missing command, whatever the runtime refused. The container is
+    /// as before then: nothing of the start is left.
+    pub fn start(&self, name: &str) -> Result<String> {
+        let mut locked = self.find_and_lock(name)?;
+        self.start_locked(&mut locked, |_| Ok(()))?;
+        Ok(locked.record.id)
+    }
+
+    /// Attaches to a container and then starts it, so that nothing it writes is lost; stays
+    /// until it ends or the client detaches.
+    ///
+    /// # Errors
+    /// As [`Engine::start`] and [`Engine::attach`].
+    pub fn start_attached(&self, name: &str, request: AttachRequest<'_>) -> Result<AttachEnd> {
+        let mut locked = self.find_and_lock(name)?;
+        let bundle = self.bundle(&locked.record)?;
+        let mut attached: Option<Attached> = None;
+        self.start_locked(&mut locked, |_| {
+            attached = Some(Attached::connect(&bundle)?);
+            Ok(())
+        })?;
+        let record = locked.record.clone();
+        // From here on others may stop and remove it.
+        drop(locked);
+        match attached {
+            Some(attached) => self.stay_attached(&record, attached, request),
+            // It ran already.
+            None => self.attach(&record.id, request),
+        }
+    }
+
+    /// Starts a container that is locked. `before` runs when it is set up and not started.
+    pub(crate) fn start_locked(
+        &self,
+        locked: &mut Locked,
+        before: impl FnOnce(&Locked) -> Result<()>,
+    ) -> Result<()> {
+        let (status, _) = self.status(&locked.record);
+        match status {
+            ContainerState::Created | ContainerState::Exited => {}
+            ContainerState::Paused => {
+                return Err(Error::WrongState {
+                    text: format!(
+                        "container {} is paused: unpause it instead",
+                        locked.record.id
+                    ),
+                });
+            }
+            _ => return Ok(()),
+        }
+        // What a start or an end that was killed has left.
+        self.undo_start(locked)?;
+        super::cleanup::remove_file(&self.exit_file_path(&locked.record.id))?;
+        let state = &mut locked.record.state;
+        state.boot_id =
+            minke_sys::proc::boot_id().map_err(Error::system("read the boot id"))?;
+        state.dirty = true;
+        state.exit_code = None;
+        state.finished = None;
+        state.started = None;
+        state.stop_asked = None;
+        state.oom_killed = false;
+        state.error.clear();
+        locked.save(self)?;
+        let started = self.set_up(locked).and_then(|runtime| {
+            before(locked)?;
+            runtime.start(&locked.record.id)?;
+            locked.record.state.started = Some(Timestamp::now());
+            locked.save(self)
+        });
+        if let Err(error) = started {
+            self.take_back(locked, &error);
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    /// A start that failed: undone, and noted for `inspect`.
+    fn take_back(&self, locked: &mut Locked, error: &Error) {
+        if let Err(second) = self.undo_start(locked) {
+            tracing::warn!(error = %second.chain(), "a failed start is not undone whole");
+        }
+        locked.record.state.error = error.chain();
+        if let Err(second) = locked.save(self) {
+            tracing::warn!(error = %second.chain(), "a failed start is not recorded");
+        }
+    }
+
+    /// Everything up to a created container: mount, network, files, configuration, monitor.
+    fn set_up(&self, locked: &mut Locked) -> Result<super::runtime::Runtime> {
+        let runtime = self.runtime(&locked.record)?;
+        let bundle = self.bundle(&locked.record)?;
+        crate::engine::make_private_dir(&bundle)?;
+        let mut prepared = Prepared {
+            rootfs: self.mount(locked)?,
+            joined: self.joined(&locked.record.config.spec, true)?,
+            ..Prepared::default()
+        };
+        self.set_up_network(locked)?;
+        prepared.netns.clone_from(&locked.record.state.netns);
+        let addresses = locked.record.state.addresses.clone();
+        self.write_files(&locked.record, &addresses, &bundle, &mut prepared)?;
+        self.write_config(locked, &bundle, &prepared)?;
+        let monitored = self.start_monitor(&locked.record, &runtime, &bundle)?;
+        locked.record.state.init = Some(monitored.init);
+        locked.record.state.monitor = monitored.monitor;
+        Ok(runtime)
+    }
+
+    fn mount(&self, locked: &Locked) -> Result<PathBuf> {
+        let record = &locked.record;
+        let layer: LayerId = record.config.layer.parse()?;
+        let request = MountRequest {
+            volatile: record.config.spec.remove,
+            ..MountRequest::default()
+        };
+        Ok(self.store()?.mount(&layer, &request)?)
+    }
+
+    fn write_config(&self, locked: &mut Locked, bundle: &Path, prepared: &Prepared) -> Result<()> {
+        let root = Root::open_dir(&prepared.rootfs)
+            .map_err(Error::path("open rootfs", &prepared.rootfs))?;
+        let host = self.host(&locked.record, prepared, Some(&root))?;
+        let config = &locked.record.config;
+        let generated = minke_runtime_spec::generate(&config.spec, &config.image, &host)?;
+        self.check_workdir(locked, &root, &generated.spec)?;
+        let path = bundle.join("config.json");
+        fs::write(&path, minke_runtime_spec::to_json(&generated.spec))
+            .map_err(Error::path("write", path))?;
+        let state = &mut locked.record.state;
+        state.clamps = generated.clamps.iter().map(|clamp| clamp.to_string()).collect();
+        state.warnings = generated.warnings;
+        Ok(())
+    }
+
+    /// The image's own working directory is made where it is missing; one that was asked for
+    /// must be there.
+    fn check_workdir(
+        &self,
+        locked: &Locked,
+        root: &Root,
+        config: &oci_spec::runtime::Spec,
+    ) -> Result<()> {
+        let Some(process) = config.process() else {
+            return Ok(());
+        };
+        let dir = process.cwd();
+        let on_mount = config
+            .mounts()
+            .iter()
+            .flatten()
+            .any(|mount| dir.starts_with(mount.destination()));
+        if on_mount || root.open(dir, OFlags::PATH | OFlags::DIRECTORY).is_ok() {
+            return Ok(());
+        }
+        if locked.record.config.spec.workdir.is_some() {
+            return Err(Error::WorkdirMissing {
+                dir: dir.display().to_string(),
+                id: locked.record.id.clone(),
+            });
+        }
+        let mode = rustix::fs::Mode::from_raw_mode(0o755);
+        let made = root
+            .mkdir_all(dir, mode)
+            .map_err(Error::path("create the working directory", dir))?;
+        let user = process.user();
+        rustix::fs::fchown(
+            &made,
+            Some(rustix::fs::Uid::from_raw(user.uid())),
+            Some(rustix::fs::Gid::from_raw(user.gid())),
+        )
+        .map_err(|errno| Error::path("set the owner of", dir)(errno.into()))
+    }
+}
