@@ -1,17 +1,18 @@
 //! Stores: what we put there Podman and Skopeo see, and the other way round.
 
-use minke_image::archive::DockerArchiveWriter;
+use minke_image::archive::{DockerArchiveWriter, open_all};
 use minke_image::media_type::Compression;
 use minke_image::progress::Silent;
 use minke_image::{
-    Digest, ErrorKind, ImageReference, LayoutDestination, RawManifest, StorageDestination,
-    StorageSource, copy,
+    Digest, ErrorKind, ImageReference, LayoutDestination, RawManifest, RegistryDestination,
+    RegistrySource, StorageDestination, StorageSource, copy,
 };
 use minke_storage::{Store, StoreOptions};
 use tempfile::TempDir;
 
 use crate::fixture::{MemoryImage, any};
-use crate::peers::{have, run};
+use crate::peers::{Registry, have, run};
+use crate::registries::insecure;
 
 const MIXED: [Compression; 3] = [Compression::Gzip, Compression::Zstd, Compression::None];
 
@@ -170,4 +171,80 @@ fn skopeo_and_we_read_each_others_images() {
     writer.finish().unwrap();
     run("skopeo", &["inspect", &format!("docker-archive:{path}")]);
     assert_eq!(store.layers().unwrap().len(), 3);
+}
+
+#[test]
+fn podman_sees_saves_and_loads_what_we_store() {
+    if !have("podman") {
+        return;
+    }
+    let scratch = Scratch::new();
+    let store = scratch.store();
+    let image = MemoryImage::new(true, 60_000, &MIXED[..2]);
+    put(&store, &image, "quay.io/x:1").unwrap();
+    let (graph, run_root) = (scratch.at("graph"), scratch.at("run"));
+    let podman = |arguments: &[&str]| {
+        let at = [
+            "--root",
+            &graph,
+            "--runroot",
+            &run_root,
+            "--storage-driver",
+            "overlay",
+        ];
+        let own = ["--storage-opt", "overlay.skip_mount_home=true"];
+        run("podman", &[&at[..], &own, arguments].concat())
+    };
+    let listed = podman(&[
+        "images",
+        "--no-trunc",
+        "--format",
+        "{{.ID}} {{.Repository}}:{{.Tag}}",
+    ]);
+    assert_eq!(
+        listed.trim(),
+        format!("{} quay.io/x:1", image.config.digest)
+    );
+    for format in ["docker-archive", "oci-archive"] {
+        let path = scratch.at(format);
+        podman(&["save", "-q", "--format", format, "-o", &path, "quay.io/x:1"]);
+        let found = open_all(path.as_ref(), scratch.root.path()).unwrap();
+        assert_eq!(found[0].names, [reference("quay.io/x:1")], "{format}");
+        let mut layout = LayoutDestination::open(scratch.at("out").as_ref(), None).unwrap();
+        let outcome = copy(found[0].source.as_ref(), &mut layout, &any(), &Silent).unwrap();
+        assert_eq!(outcome.manifest.layers().len(), 2);
+    }
+    let path = scratch.at("ours.tar");
+    let writer = DockerArchiveWriter::create(path.as_ref(), scratch.root.path()).unwrap();
+    let mut destination = writer.image(vec![reference("quay.io/loaded:1")]);
+    copy(&image, &mut destination, &any(), &Silent).unwrap();
+    writer.finish().unwrap();
+    let loaded = podman(&["load", "-q", "-i", &path]);
+    assert!(loaded.contains("quay.io/loaded:1"), "{loaded}");
+    let record = StorageSource::open(store, "quay.io/loaded:1").unwrap();
+    assert_eq!(record.image().id.as_str(), image.config.digest.hex());
+}
+
+#[test]
+fn what_is_stored_can_be_pushed() {
+    let Some(registry) = Registry::start() else {
+        return;
+    };
+    let scratch = Scratch::new();
+    let store = scratch.store();
+    let image = MemoryImage::new(true, 60_000, &MIXED);
+    put(&store, &image, "quay.io/x:1").unwrap();
+    let stored = StorageSource::open(store.clone(), image.config.digest.hex()).unwrap();
+    let target: ImageReference = format!("{}/x:1", registry.host).parse().unwrap();
+    let mut destination = RegistryDestination::open(&target, &insecure()).unwrap();
+    copy(&stored, &mut destination, &any(), &Silent).unwrap();
+    let pushed = RegistrySource::open(&target, &insecure()).unwrap();
+    let fresh = Scratch::new();
+    let mut destination = StorageDestination::new(fresh.store(), std::slice::from_ref(&target));
+    let outcome = copy(&pushed, &mut destination, &any(), &Silent).unwrap();
+    assert_eq!(*outcome.image_id(), image.config.digest);
+    let gzip = |layer: &minke_image::Descriptor| {
+        layer.media_type.layer_compression() == Some(Compression::Gzip)
+    };
+    assert!(outcome.manifest.layers().iter().all(gzip));
 }
