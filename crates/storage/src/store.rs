@@ -210,6 +210,7 @@ impl Store {
             in_user_namespace: options.in_user_namespace,
             ignore_chown_errors: options.overlay.ignore_chown_errors,
             max_bytes: options.max_layer_bytes,
+            is_synced: options.durable,
         };
         let recordings = self.inner.layers_temporary();
         LayerStage::new(self.inner.driver(), recordings, unpack, options.durable)

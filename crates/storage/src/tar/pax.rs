@@ -103,8 +103,11 @@ impl SparseRecords {
     }
 }
 
+/// A key, its value, and what follows.
+type Split<'b> = (&'b [u8], &'b [u8], &'b [u8]);
+
 /// Splits `"length key=value\n"` off the front.
-fn record(bytes: &[u8]) -> Result<(&[u8], &[u8], &[u8]), Fault> {
+fn record(bytes: &[u8]) -> Result<Split<'_>, Fault> {
     let bad = || "a record of an extended header is broken".to_owned();
     let space = bytes
         .iter()
