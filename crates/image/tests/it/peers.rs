@@ -48,6 +48,29 @@ impl Registry {
         Self::with("auth:\n  htpasswd:\n    realm: test\n    path: ROOT/htpasswd\n")
     }
 
+    /// With TLS by a certificate of its own making, which is given in DER.
+    pub fn with_tls() -> Option<(Self, Vec<u8>)> {
+        if !have("openssl") {
+            return None;
+        }
+        let keys = tempfile::tempdir().unwrap();
+        let at = |name: &str| keys.path().join(name).to_str().unwrap().to_owned();
+        let (key, cert, der) = (at("key.pem"), at("cert.pem"), at("cert.der"));
+        let request = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 \
+                       -subj /CN=test -addext subjectAltName=IP:127.0.0.1 \
+                       -addext basicConstraints=critical,CA:FALSE -keyout";
+        let mut arguments: Vec<&str> = request.split_whitespace().collect();
+        arguments.extend([key.as_str(), "-out", &cert]);
+        run("openssl", &arguments);
+        run(
+            "openssl",
+            &["x509", "-in", &cert, "-outform", "der", "-out", &der],
+        );
+        let tls = format!("  tls: {{certificate: {cert}, key: {key}}}\n");
+        let registry = Self::with(&tls)?;
+        Some((registry, std::fs::read(der).unwrap()))
+    }
+
     fn with(extra: &str) -> Option<Self> {
         if !have("docker-registry") {
             return None;
@@ -64,7 +87,7 @@ impl Registry {
         let config = format!(
             "version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\n\
              storage:\n  filesystem: {{rootdirectory: {}}}\n  delete: {{enabled: true}}\n\
-             http: {{addr: \"{address}\"}}\n{}",
+             http:\n  addr: \"{address}\"\n{}",
             path.join("data").display(),
             extra.replace("ROOT", path.to_str().unwrap()),
         );

@@ -206,3 +206,25 @@ fn a_dead_mirror_is_passed_over() {
     let mut layout = LayoutDestination::open(scratch.path(), None).unwrap();
     copy(&source, &mut layout, &any(), &Silent).unwrap();
 }
+
+#[test]
+fn tls_is_verified_unless_the_registry_is_insecure() {
+    let Some((registry, certificate)) = Registry::with_tls() else {
+        return;
+    };
+    let reference = push(&registry, "app:v1", &small());
+    let unknown = RegistrySource::open(&reference, &RegistryOptions::default()).unwrap_err();
+    let text = unknown.to_string();
+    assert!(
+        text.contains("certificate signed by unknown authority"),
+        "{text}"
+    );
+    let trusting = RegistryOptions {
+        extra_roots: vec![certificate],
+        ..RegistryOptions::default()
+    };
+    RegistrySource::open(&reference, &trusting).unwrap();
+    let elsewhere = reference.to_string().replace("127.0.0.1", "localhost");
+    let misnamed = RegistrySource::open(&elsewhere.parse().unwrap(), &trusting).unwrap_err();
+    assert_eq!(misnamed.kind(), ErrorKind::Unreachable);
+}
