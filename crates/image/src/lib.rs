@@ -2,7 +2,7 @@
 //!
 //! An image is a manifest that names, by digest, a config and layers. It lives in a registry,
 //! a directory, an archive or a store; for each such place there is an [`ImageSource`] or an
-//! [`ImageDestination`], and [`copy`] moves an image from the one to the other. What is read is
+//! [`ImageDestination`], and [`copy()`] moves an image from the one to the other. What is read is
 //! believed only once its digest has been computed here, and a destination shows nothing until
 //! all of it has been.
 //!
