@@ -2,6 +2,7 @@
 //!
 //! `cargo run -p minke-image --example pull_to_oci_layout -- [--insecure] REFERENCE DIRECTORY`
 
+use std::error::Error;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -22,7 +23,13 @@ fn main() -> ExitCode {
     match pull(reference, Path::new(directory), insecure) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("Error: {error}");
+            eprint!("Error: {error}");
+            let mut cause = error.source();
+            while let Some(source) = cause {
+                eprint!(": {source}");
+                cause = source.source();
+            }
+            eprintln!();
             ExitCode::from(125)
         }
     }

@@ -23,7 +23,13 @@ fn main() -> ExitCode {
     match pull(reference, StoreOptions::new(graph_root, run_root), insecure) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("Error: {error}");
+            eprint!("Error: {error}");
+            let mut cause = error.source();
+            while let Some(source) = cause {
+                eprint!(": {source}");
+                cause = source.source();
+            }
+            eprintln!();
             ExitCode::from(125)
         }
     }

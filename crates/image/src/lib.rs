@@ -1,5 +1,37 @@
-//! Container image references, registries, manifests and transports.
+//! Container images: their names, manifests and transports, and copying them safely.
+//!
+//! An image is a manifest that names, by digest, a config and layers. It lives in a registry,
+//! a directory, an archive or a store; for each such place there is an [`ImageSource`] or an
+//! [`ImageDestination`], and [`copy()`] moves an image from the one to the other. What is read is
+//! believed only once its digest has been computed here, and a destination shows nothing until
+//! all of it has been.
+//!
+//! All calls block. The network has a thread of its own for each registry.
+//!
+//! # Limits
+//! Manifests are read up to 4 MiB, configs up to 8 MiB; decompression is bounded by
+//! [`copy::InflateLimits`]. No Docker schema 1, no encrypted layers, no zstd:chunked partial
+//! pulls, no client certificates, no proxies. Policies that demand signatures refuse: none is
+//! verified yet.
+//!
+//! # Example
+//! ```no_run
+//! use minke_image::progress::Silent;
+//! use minke_image::{
+//!     CopyOptions, ImageReference, LayoutDestination, Policy, RegistryOptions, RegistrySource, copy,
+//! };
+//!
+//! # fn main() -> minke_image::Result<()> {
+//! let reference: ImageReference = "quay.io/example/tool:1".parse()?;
+//! let source = RegistrySource::open(&reference, &RegistryOptions::default())?;
+//! let mut layout = LayoutDestination::open("layout".as_ref(), reference.tag())?;
+//! let options = CopyOptions::new(Policy::accept_anything());
+//! let outcome = copy(&source, &mut layout, &options, &Silent)?;
+//! println!("{}", outcome.image_id());
+//! # Ok(()) }
+//! ```
 #![forbid(unsafe_code)]
+#![warn(missing_docs)]
 
 pub mod archive; // docker-archive:, oci-archive:
 pub mod auth; // auth.json

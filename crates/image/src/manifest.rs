@@ -36,7 +36,7 @@ impl RawManifest {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Manifest {
     /// One image.
-    Image(ImageManifest),
+    Image(Box<ImageManifest>),
     /// Several images to choose from.
     Index(ImageIndex),
 }
@@ -184,7 +184,7 @@ impl Wire {
 
     fn into_manifest(self, raw: Vec<u8>, media_type: MediaType) -> Manifest {
         match (self.config, self.layers) {
-            (Some(config), Some(layers)) => Manifest::Image(ImageManifest {
+            (Some(config), Some(layers)) => Manifest::Image(Box::new(ImageManifest {
                 raw,
                 media_type,
                 config,
@@ -192,7 +192,7 @@ impl Wire {
                 annotations: self.annotations,
                 artifact_type: self.artifact_type,
                 subject: self.subject,
-            }),
+            })),
             _ => Manifest::Index(ImageIndex {
                 raw,
                 media_type,
@@ -281,7 +281,7 @@ impl ImageManifest {
         let bytes = serde_json::to_vec(&wire).expect("descriptors serialise");
         let media_type = Some(self.media_type);
         match Manifest::parse(RawManifest { bytes, media_type })? {
-            Manifest::Image(image) => Ok(image),
+            Manifest::Image(image) => Ok(*image),
             Manifest::Index(_) => Err(invalid("not the type of an image manifest")),
         }
     }

@@ -538,9 +538,20 @@ impl<'s> Layers<'s> {
         let driver = self.inner.driver();
         let mut temporary = TempDir::new(driver.temporary_root())?;
         driver.remove(id, &mut temporary)?;
-        temporary.take_in(&self.inner.split_path(id))?;
-        temporary.take_in(&self.inner.layer_data(id))?;
         self.leaving.push(temporary);
+        let split = self.inner.split_path(id);
+        match std::fs::remove_file(&split) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::io("remove", split)(error));
+            }
+            _ => {}
+        }
+        let data = self.inner.layer_data(id);
+        if data.exists() {
+            let mut temporary = TempDir::new(&self.inner.layers_temporary())?;
+            temporary.take_in(&data)?;
+            self.leaving.push(temporary);
+        }
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use crate::tempdir::TempDir;
 use crate::unpack::{self, UnpackOptions};
 use crate::{Digest, Error, LayerId, Result};
 
-/// The recording within the temporary directory of a stage.
+/// The recording within its own temporary directory: the driver's may be another mount.
 const SPLIT: &str = "tar-split.gz";
 
 /// What a tar stream turned out to be.
@@ -33,24 +33,32 @@ pub struct DiffSummary {
 #[derive(Debug)]
 pub struct LayerStage {
     temporary: TempDir,
+    recordings: PathBuf,
+    recording: Option<TempDir>,
     changes: PathBuf,
     options: UnpackOptions,
     durable: bool,
     summary: Option<DiffSummary>,
-    has_split: bool,
 }
 
 impl LayerStage {
-    pub(crate) fn new(driver: &dyn Driver, options: UnpackOptions, durable: bool) -> Result<Self> {
+    pub(crate) fn new(
+        driver: &dyn Driver,
+        recordings: PathBuf,
+        options: UnpackOptions,
+        durable: bool,
+    ) -> Result<Self> {
         let temporary = TempDir::new(driver.temporary_root())?;
         let changes = driver.prepare(temporary.path())?;
+        let (recording, summary) = (None, None);
         Ok(Self {
             temporary,
+            recordings,
+            recording,
             changes,
             options,
             durable,
-            summary: None,
-            has_split: false,
+            summary,
         })
     }
 
@@ -71,10 +79,11 @@ impl LayerStage {
             });
         }
         let root = Root::open_dir(&self.changes).map_err(Error::io("open", &self.changes))?;
-        let path = self.temporary.path().join(SPLIT);
+        let recording = TempDir::new(&self.recordings)?;
+        let path = recording.path().join(SPLIT);
         let split = File::create_new(&path).map_err(Error::io("create", &path))?;
         let unpacked = unpack::unpack(diff, &root, split, &self.options)?;
-        self.has_split = unpacked.is_reproducible;
+        self.recording = unpacked.is_reproducible.then_some(recording);
         if self.durable {
             rustix::fs::syncfs(&root).map_err(Error::io("sync", &self.changes))?;
         }
@@ -102,8 +111,8 @@ impl LayerStage {
         split: &Path,
     ) -> Result<()> {
         driver.install(&mut self.temporary, id, parent)?;
-        if self.has_split {
-            let recorded = self.temporary.path().join(SPLIT);
+        if let Some(recording) = &self.recording {
+            let recorded = recording.path().join(SPLIT);
             std::fs::rename(recorded, split).map_err(Error::io("move a recording to", split))?;
         }
         Ok(())

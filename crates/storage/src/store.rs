@@ -51,6 +51,10 @@ impl Inner {
             .join(format!("{}-layers", self.options.driver))
     }
 
+    pub(crate) fn layers_temporary(&self) -> PathBuf {
+        self.layers_directory().join("tmp")
+    }
+
     pub(crate) fn volatile_layers_path(&self) -> PathBuf {
         let name = "volatile-layers.json";
         if self.options.transient {
@@ -133,6 +137,7 @@ impl Store {
             options,
         };
         tempdir::recover(inner.driver.temporary_root())?;
+        tempdir::recover(&inner.layers_temporary())?;
         Ok(Self {
             inner: Arc::new(inner),
         })
@@ -205,8 +210,10 @@ impl Store {
             in_user_namespace: options.in_user_namespace,
             ignore_chown_errors: options.overlay.ignore_chown_errors,
             max_bytes: options.max_layer_bytes,
+            is_synced: options.durable,
         };
-        LayerStage::new(self.inner.driver(), unpack, options.durable)
+        let recordings = self.inner.layers_temporary();
+        LayerStage::new(self.inner.driver(), recordings, unpack, options.durable)
     }
 
     /// Reads a data item of an image.

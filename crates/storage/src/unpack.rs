@@ -9,6 +9,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use minke_sys::atomic::start_writeback;
 use minke_sys::rooted::Root;
 use minke_sys::xattr;
 use rustix::fs::{self, AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid};
@@ -24,12 +25,17 @@ const OPAQUE: &[u8] = b".wh..wh..opq";
 /// Marks of the older aufs driver, which mean nothing here.
 const AUFS: &[u8] = b".wh..wh.";
 
+/// How much of a large file is handed to the disk at a time.
+const WRITEBACK_BYTES: u64 = 8 << 20;
+
 /// How entries are put on disk.
 #[derive(Debug, Clone)]
 pub(crate) struct UnpackOptions {
     pub(crate) in_user_namespace: bool,
     pub(crate) ignore_chown_errors: bool,
     pub(crate) max_bytes: u64,
+    /// Whether a sync follows: the disk then begins with large files while they come.
+    pub(crate) is_synced: bool,
 }
 
 /// What was unpacked.
@@ -189,6 +195,7 @@ impl Unpacker<'_> {
     ) -> Result<()> {
         let mut file = file;
         let mut digest = CRC.digest();
+        let (mut written, mut begun) = (0, 0);
         loop {
             let piece = reader.content()?;
             if piece.is_empty() {
@@ -199,6 +206,11 @@ impl Unpacker<'_> {
                 .map_err(|source| unpack_error(entry, "write it", source))?;
             let length = piece.len();
             reader.consume(length);
+            written += length as u64;
+            if self.options.is_synced && written - begun >= WRITEBACK_BYTES {
+                start_writeback(file, begun, written - begun);
+                begun = written;
+            }
         }
         let crc = digest.finalize();
         let first = self

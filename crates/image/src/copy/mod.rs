@@ -150,7 +150,7 @@ fn choose(source: &dyn ImageSource, options: &CopyOptions) -> Result<Chosen> {
         Manifest::Image(manifest) => {
             let index = None;
             return Ok(Chosen {
-                manifest,
+                manifest: *manifest,
                 index,
                 digest,
             });
@@ -163,7 +163,7 @@ fn choose(source: &dyn ImageSource, options: &CopyOptions) -> Result<Chosen> {
     options.policy.admit(source.name(), &member)?;
     match Manifest::parse(member)? {
         Manifest::Image(manifest) => Ok(Chosen {
-            manifest,
+            manifest: *manifest,
             index: Some(raw),
             digest,
         }),

@@ -190,19 +190,21 @@ impl Link {
 
     async fn ping(mut self, insecure: bool) -> Result<Self> {
         let host = self.host.clone();
-        let mut result = self.ping_at_base().await;
+        // Where plain HTTP comes next, TLS failing in whatever way is no reason to wait.
+        let mut result = self.ping_at_base(insecure).await;
         let silent = matches!(&result, Err(failure) if failure.kind == ErrorKind::Unreachable);
         if silent && insecure {
             self.base.set_scheme("http").expect("https may become http");
-            result = self.ping_at_base().await;
+            result = self.ping_at_base(false).await;
         }
         self.scheme = result.map_err(|failure| failure.pinging(&host))?;
         Ok(self)
     }
 
-    async fn ping_at_base(&self) -> Result<Scheme, Failure> {
+    async fn ping_at_base(&self, once: bool) -> Result<Scheme, Failure> {
         let url = self.url("v2/");
         let mut request = Request::new(Method::GET, url.clone());
+        request.once = once;
         let response = self.http.send(&mut request).await.map_err(|mut failure| {
             if failure.kind == ErrorKind::Unreachable {
                 failure.problem = format!("Get {:?}: {}", url.as_str(), failure.problem);

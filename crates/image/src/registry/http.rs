@@ -22,6 +22,8 @@ pub(crate) struct Request {
     pub(crate) headers: HeaderMap,
     pub(crate) authorization: Option<HeaderValue>,
     pub(crate) body: RequestBody,
+    /// Whether a first failure counts.
+    pub(crate) once: bool,
 }
 
 pub(crate) enum RequestBody {
@@ -38,11 +40,12 @@ impl Request {
             headers: HeaderMap::new(),
             authorization: None,
             body: RequestBody::Empty,
+            once: false,
         }
     }
 
     fn may_retry(&self) -> bool {
-        matches!(self.method, Method::GET | Method::HEAD)
+        !self.once && matches!(self.method, Method::GET | Method::HEAD)
     }
 
     fn may_follow(&self) -> bool {

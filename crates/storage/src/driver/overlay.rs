@@ -492,7 +492,7 @@ fn is_bind_mount(path: &Path) -> bool {
     let Ok(path) = path.canonicalize() else {
         return false;
     };
-    let Ok(table) = fs::read("/proc/self/mountinfo") else {
+    let Ok(table) = fs::read("/proc/thread-self/mountinfo") else {
         return false;
     };
     let lines = table.split(|byte| *byte == b'\n');

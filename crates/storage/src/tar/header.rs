@@ -21,7 +21,7 @@ impl Header {
     pub(crate) fn parse(block: &[u8; BLOCK]) -> Result<Self, Fault> {
         let header = Self(Box::new(*block));
         let claimed = header.number(148, 8, "checksum")?;
-        if claimed != header.sum(|byte| u64::from(byte)) && claimed != header.signed_sum() {
+        if claimed != header.sum(u64::from) && claimed != header.signed_sum() {
             return Err("the checksum of a header is wrong".to_owned());
         }
         Ok(header)

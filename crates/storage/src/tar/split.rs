@@ -204,7 +204,7 @@ mod tests {
             text,
             concat!(
                 "{\"type\":2,\"payload\":\"aGVhZA==\",\"position\":0}\n",
-                "{\"type\":1,\"name\":\"a\",\"size\":3,\"payload\":\"OCBYYnAAAAA=\",\"position\":1}\n",
+                "{\"type\":1,\"name\":\"a\",\"size\":3,\"payload\":\"N3bEIAAAAAA=\",\"position\":1}\n",
                 "{\"type\":1,\"name_raw\":\"/w==\",\"payload\":null,\"position\":2}\n",
             )
         );

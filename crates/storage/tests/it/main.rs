@@ -1,1 +1,12 @@
+//! The store on the real kernel, and beside the other programs that share its format.
 
+mod archive;
+mod crash;
+mod export;
+mod hostile;
+mod images;
+mod interop;
+mod layers;
+mod mounts;
+mod race;
+mod scratch;
