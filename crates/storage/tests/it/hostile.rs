@@ -28,10 +28,7 @@ fn unpack(tar: &[u8]) -> Result<Vec<String>, Error> {
     let mut after = listing(scratch.dir.path());
     after.retain(|name| !["graph", "run"].contains(&name.as_str()));
     assert_eq!(before, after);
-    assert_eq!(
-        listing(&scratch.path("graph/overlay/tempdirs")),
-        Vec::<String>::new()
-    );
+    assert!(!scratch.path("graph/overlay/tempdirs").exists());
     outcome.map(|_| unpacked)
 }
 
@@ -210,8 +207,5 @@ fn failing_streams_leave_nothing() {
     let mut stage = store.stage().unwrap();
     assert!(matches!(stage.apply(Failing(3)), Err(Error::Stream { .. })));
     drop(stage);
-    assert_eq!(
-        listing(&scratch.path("graph/overlay/tempdirs")),
-        Vec::<String>::new()
-    );
+    assert!(!scratch.path("graph/overlay/tempdirs").exists());
 }
