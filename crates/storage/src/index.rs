@@ -1,5 +1,6 @@
 //! The index files: JSON arrays of records, replaced whole under their lock.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
@@ -308,8 +309,12 @@ fn read_file<T: Record + DeserializeOwned>(
     for value in &foreign {
         tracing::warn!(path = %path.display(), record = %value, "a record cannot be understood");
     }
+    let mut seen: HashSet<String> = entries
+        .iter()
+        .map(|entry| entry.record.id().to_owned())
+        .collect();
     for record in records {
-        if !entries.iter().any(|entry| entry.record.id() == record.id()) {
+        if seen.insert(record.id().to_owned()) {
             entries.push(Entry { record, place });
         }
     }
