@@ -1,5 +1,6 @@
 //! The index files: JSON arrays of records, replaced whole under their lock.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
@@ -164,15 +165,22 @@ impl<T: Record + Clone + Serialize + DeserializeOwned> IndexFiles<T> {
 
     /// The records as they are now; the lock is held only while they are read.
     pub(crate) fn read(&self) -> Result<Arc<Index<T>>> {
-        let held = self.lock.shared()?;
-        self.load(&held)
+        self.read_locked().map(|(_, index)| index)
     }
 
     /// As [`IndexFiles::read`], keeping the shared lock.
-    pub(crate) fn read_locked(&self) -> Result<(Held, Arc<Index<T>>)> {
-        let held = self.lock.shared()?;
-        let index = self.load(&held)?;
-        Ok((held, index))
+    ///
+    /// Some programs hold the lock all the time that they unpack a layer. A reader does not wait
+    /// for them: files are replaced whole, so what stands there is a whole index, and the lock
+    /// is then not held.
+    pub(crate) fn read_locked(&self) -> Result<(Option<Held>, Arc<Index<T>>)> {
+        match self.lock.try_shared()? {
+            Some(held) => {
+                let index = self.load(&held)?;
+                Ok((Some(held), index))
+            }
+            None => Ok((None, Arc::new(self.parse_files()?))),
+        }
     }
 
     /// Locks for writing and reads what there is now.
@@ -192,18 +200,22 @@ impl<T: Record + Clone + Serialize + DeserializeOwned> IndexFiles<T> {
         {
             return Ok(Arc::clone(&cached.index));
         }
+        let index = Arc::new(self.parse_files()?);
+        *cache = Some(Cached {
+            token,
+            stamps,
+            index: Arc::clone(&index),
+        });
+        Ok(index)
+    }
+
+    fn parse_files(&self) -> Result<Index<T>> {
         let mut index = Index::default();
         for (number, place) in [(0, Place::Stable), (1, Place::Volatile)] {
             if let Some(path) = &self.files[number] {
                 index.foreign[number] = read_file(path, place, &mut index.entries)?;
             }
         }
-        let index = Arc::new(index);
-        *cache = Some(Cached {
-            token,
-            stamps,
-            index: Arc::clone(&index),
-        });
         Ok(index)
     }
 
@@ -297,8 +309,12 @@ fn read_file<T: Record + DeserializeOwned>(
     for value in &foreign {
         tracing::warn!(path = %path.display(), record = %value, "a record cannot be understood");
     }
+    let mut seen: HashSet<String> = entries
+        .iter()
+        .map(|entry| entry.record.id().to_owned())
+        .collect();
     for record in records {
-        if !entries.iter().any(|entry| entry.record.id() == record.id()) {
+        if seen.insert(record.id().to_owned()) {
             entries.push(Entry { record, place });
         }
     }
@@ -372,6 +388,18 @@ mod tests {
         )
         .unwrap();
         assert_eq!(files.read().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn readers_do_not_wait_for_writers() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = files(dir.path());
+        let (_held, _) = files.write_locked().unwrap();
+        let text = format!(r#"[{{"id":"{}"}}]"#, "b".repeat(64));
+        std::fs::write(dir.path().join("layers.json"), text).unwrap();
+        let (held, index) = files.read_locked().unwrap();
+        assert!(held.is_none());
+        assert_eq!(index.len(), 1);
     }
 
     #[test]

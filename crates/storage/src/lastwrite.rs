@@ -34,6 +34,19 @@ impl LockPath {
         self.take(LockKind::Shared)
     }
 
+    /// The shared lock, or `None` while somebody writes.
+    pub(crate) fn try_shared(&self) -> Result<Option<Held>> {
+        match Lock::try_open(&self.0, LockKind::Shared) {
+            Ok(lock) => Ok(lock.map(|lock| Held {
+                lock,
+                path: self.0.clone(),
+            })),
+            // The run root went with a reboot: taking the lock makes it anew.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.shared().map(Some),
+            Err(error) => Err(Error::io("lock", &self.0)(error)),
+        }
+    }
+
     pub(crate) fn exclusive(&self) -> Result<Held> {
         self.take(LockKind::Exclusive)
     }

@@ -165,6 +165,20 @@ impl Record for Layer {
     }
 }
 
+impl Index<Layer> {
+    /// The layers that came as a tar stream of this diff ID.
+    pub fn by_diff_id(&self, diff_id: &Digest) -> impl Iterator<Item = &Layer> {
+        self.iter()
+            .filter(move |layer| layer.diff_id.as_ref() == Some(diff_id))
+    }
+
+    /// The layers that came as this blob.
+    pub fn by_blob(&self, digest: &Digest) -> impl Iterator<Item = &Layer> {
+        self.iter()
+            .filter(move |layer| layer.compressed_digest.as_ref() == Some(digest))
+    }
+}
+
 /// The blob that a layer came as.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Compressed {

@@ -30,27 +30,29 @@ pub(crate) struct TempDir {
 impl TempDir {
     /// Makes a directory below `parent`, which is made if missing.
     pub(crate) fn new(parent: &Path) -> Result<Self> {
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(parent)
-            .map_err(Error::io("create", parent))?;
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true).mode(0o700);
         loop {
+            builder
+                .create(parent)
+                .map_err(Error::io("create", parent))?;
             let name = hex(&random_bytes::<8>()?);
             let lock_path = parent.join(format!("{LOCK}{name}"));
-            if let Some(lock) = own_lock(&lock_path).map_err(Error::io("lock", &lock_path))? {
-                let path = parent.join(format!("{DIRECTORY}{name}"));
-                fs::DirBuilder::new()
-                    .mode(0o700)
-                    .create(&path)
-                    .map_err(Error::io("create", &path))?;
-                return Ok(Self {
-                    path,
-                    lock_path,
-                    _lock: lock,
-                    moved: 0,
-                });
-            }
+            let lock = match own_lock(&lock_path) {
+                Ok(Some(lock)) => lock,
+                Ok(None) => continue,
+                // Who removed the last one took the parent with it.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(Error::io("lock", lock_path)(error)),
+            };
+            let path = parent.join(format!("{DIRECTORY}{name}"));
+            builder.create(&path).map_err(Error::io("create", &path))?;
+            return Ok(Self {
+                path,
+                lock_path,
+                _lock: lock,
+                moved: 0,
+            });
         }
     }
 
@@ -77,6 +79,7 @@ impl Drop for TempDir {
         if let Err(error) = removed {
             tracing::warn!(%error, path = %self.path.display(), "cannot remove");
         }
+        remove_if_empty(&self.path);
     }
 }
 
@@ -100,7 +103,16 @@ pub(crate) fn recover(parent: &Path) -> Result<()> {
             tracing::warn!(%error, parent = %parent.display(), name, "cannot clear a leftover");
         }
     }
+    let _ = fs::remove_dir(parent);
     Ok(())
+}
+
+/// Removes the parent of `path` unless others are in it: programs that know of no such
+/// directory then see none.
+fn remove_if_empty(path: &Path) {
+    if let Some(parent) = path.parent() {
+        let _ = fs::remove_dir(parent);
+    }
 }
 
 fn recover_one(parent: &Path, name: &str) -> io::Result<()> {
@@ -170,7 +182,7 @@ mod tests {
         assert!(living.path().join("f").exists());
         assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 2);
         drop(living);
-        assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);
+        assert!(!parent.path().exists());
         recover(&parent.path().join("missing")).unwrap();
     }
 }

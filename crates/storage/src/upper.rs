@@ -152,6 +152,7 @@ impl Walk<'_> {
         let path = [directory, prefix, name].concat();
         let mut entry = describe(stat, Kind::File, path);
         (entry.mode, entry.stored, entry.device) = (0, 0, (0, 0));
+        entry.mtime.1 = 0;
         self.output.write_all(&writer::header_blocks(&entry))
     }
 

@@ -12,6 +12,12 @@ use crate::{Digest, Result};
 /// Larger sizes do not fit the octal field of a header.
 const MAX_OCTAL_SIZE: u64 = 0o77_777_777_777;
 
+/// Longer names the kernel does not take (`PATH_MAX`).
+const MAX_NAME_BYTES: usize = 4096;
+
+/// More entries than any image has: what is remembered of each must fit in memory.
+const MAX_ENTRIES: u32 = 4 << 20;
+
 /// What an entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -55,6 +61,7 @@ pub(crate) struct Reader<R> {
     raw: Vec<u8>,
     left: u64,
     padding: u64,
+    entries: u32,
 }
 
 impl<R: Read> Reader<R> {
@@ -64,6 +71,7 @@ impl<R: Read> Reader<R> {
             raw: Vec::new(),
             left: 0,
             padding: 0,
+            entries: 0,
         }
     }
 
@@ -216,9 +224,12 @@ impl<R: Read> Reader<R> {
     }
 
     fn entry(&mut self, header: &Header, extensions: Extensions) -> Result<Entry> {
-        let (entry, sparse) =
+        self.entries += 1;
+        if self.entries > MAX_ENTRIES {
+            return Err(self.source.fault("it has too many entries"));
+        }
+        let (mut entry, sparse) =
             describe(header, &extensions).map_err(|why| self.source.fault(why))?;
-        let mut entry = entry;
         self.left = entry.stored;
         self.padding = padding(entry.stored);
         entry.sparse = match sparse {
@@ -298,6 +309,9 @@ fn describe(header: &Header, extensions: &Extensions) -> Result<(Entry, Sparse),
         .unwrap_or_else(|| header.link_name());
     if name.is_empty() {
         return Err("an entry has no name".to_owned());
+    }
+    if name.len().max(link_name.len()) > MAX_NAME_BYTES {
+        return Err("the name of an entry is too long".to_owned());
     }
     let kind = kind(header, &name)?;
     let size = agreed_size(header, pax)?;

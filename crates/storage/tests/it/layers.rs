@@ -286,9 +286,9 @@ fn refused_commits_leave_nothing() {
     assert_eq!(store.layers().unwrap().len(), 1);
     assert!(store.changes_directory(&layer.id).join("a").exists());
     let overlay = scratch.path("graph/overlay");
-    assert_eq!(fs::read_dir(overlay.join("tempdirs")).unwrap().count(), 0);
+    assert!(!overlay.join("tempdirs").exists());
     assert_eq!(fs::read_dir(overlay.join("l")).unwrap().count(), 1);
-    assert_eq!(fs::read_dir(overlay).unwrap().count(), 3);
+    assert_eq!(fs::read_dir(overlay).unwrap().count(), 2);
 }
 
 #[test]
@@ -355,7 +355,7 @@ fn deletion_spares_parents_and_leaves_nothing() {
     assert!(store.layers().unwrap().is_empty());
     let overlay = scratch.path("graph/overlay");
     assert_eq!(fs::read_dir(overlay.join("l")).unwrap().count(), 0);
-    assert_eq!(fs::read_dir(overlay.join("tempdirs")).unwrap().count(), 0);
+    assert!(!overlay.join("tempdirs").exists());
     let layers = fs::read_dir(scratch.path("graph/overlay-layers")).unwrap();
     assert!(
         layers

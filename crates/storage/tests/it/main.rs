@@ -10,3 +10,4 @@ mod layers;
 mod mounts;
 mod race;
 mod scratch;
+mod userns;

@@ -14,7 +14,16 @@ const WORKERS: usize = 4;
 
 /// Another process of this test binary, running one of its ignored tests.
 pub fn child(test: &str, scratch: &Scratch, number: usize) -> Command {
-    let mut command = Command::new(std::env::current_exe().unwrap());
+    child_by(
+        Command::new(std::env::current_exe().unwrap()),
+        test,
+        scratch,
+        number,
+    )
+}
+
+/// As [`child`], where `command` already ends with the test binary.
+pub fn child_by(mut command: Command, test: &str, scratch: &Scratch, number: usize) -> Command {
     command
         .args([
             "--exact",
