@@ -143,8 +143,6 @@ impl Unpacker<'_> {
         // A directory or a link may have been replaced: what was resolved before is stale.
         if !matches!(entry.kind, Kind::Symlink | Kind::Directory) {
             self.parent = Some((directory, parent));
-        } else if entry.kind == Kind::Directory {
-            self.parent = None;
         }
         Ok(())
     }

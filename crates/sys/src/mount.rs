@@ -297,10 +297,10 @@ mod tests {
     fn in_mount_namespace(body: impl FnOnce() + Send) {
         std::thread::scope(|scope| {
             let worker = scope.spawn(|| {
-                // SAFETY: CLONE_FS and CLONE_NEWNS affect only this thread, which then ends.
-                if let Err(error) =
-                    unsafe { unshare_unsafe(UnshareFlags::NEWNS | UnshareFlags::FS) }
-                {
+                let flags = UnshareFlags::NEWNS | UnshareFlags::FS;
+                // SAFETY: both flags affect only this thread, which then ends.
+                let unshared = unsafe { unshare_unsafe(flags) };
+                if let Err(error) = unshared {
                     eprintln!("skipped: no mount namespace: {error}");
                     return;
                 }

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use super::header::{Dialect, Header};
+use super::header::Header;
 use super::pax::Pax;
 use super::source::Source;
 use super::sparse::{DataMap, OldGnuMap, SparseMap};
@@ -340,7 +340,14 @@ fn describe(header: &Header, extensions: &Extensions) -> Result<(Entry, Sparse),
 
 fn kind(header: &Header, name: &[u8]) -> Result<Kind, String> {
     Ok(match header.typeflag() {
-        b'0' | 0 if header.dialect() == Dialect::V7 && name.ends_with(b"/") => Kind::Directory,
+        // Old archives have no other sign of a directory. Readers differ on whether content
+        // follows, so there must be none.
+        b'0' | 0 if name.ends_with(b"/") => match header.size()? {
+            0 => Kind::Directory,
+            _ => {
+                return Err("an entry is a file by its type and a directory by its name".to_owned());
+            }
+        },
         b'0' | 0 | b'7' | b'S' => Kind::File,
         b'1' => Kind::HardLink,
         b'2' => Kind::Symlink,
@@ -462,6 +469,16 @@ mod tests {
         assert!(matches!(names(&twice), Err(Error::Archive { .. })));
         let lonely = [vec![0; 512], header("a", b'0', 0)].concat();
         assert!(matches!(names(&lonely), Err(Error::Archive { .. })));
+    }
+
+    #[test]
+    fn files_named_as_directories_have_no_content() {
+        let kinds = |stream: &[u8]| {
+            let mut reader = Reader::new(stream, u64::MAX);
+            reader.next().map(|entry| entry.unwrap().kind)
+        };
+        assert_eq!(kinds(&header("d/", b'0', 0)).unwrap(), Kind::Directory);
+        assert!(kinds(&header("d/", b'0', 512)).is_err());
     }
 
     #[test]

@@ -138,3 +138,26 @@ fn containers_keep_their_names() {
     }
     assert_eq!(store.layers().unwrap().len(), layers - 1);
 }
+
+#[test]
+fn durable_and_transient_stores_go_through_a_life() {
+    for transient in [false, true] {
+        let scratch = Scratch::new();
+        let mut options = scratch.options();
+        options.durable = true;
+        options.transient = transient;
+        let mut store = Store::open(options.clone()).unwrap();
+        let layer = add_layer(&mut store, &Archive::new().file("f", "x").finish(), None);
+        let image = add_image(&mut store, "localhost/x:1", &[layer]);
+        let container = store
+            .create_container(CreateContainer::new(&image.id))
+            .unwrap();
+        let file = "overlay-containers/volatile-containers.json";
+        assert_eq!(scratch.path("run").join(file).exists(), transient);
+        let mut store = Store::open(options).unwrap();
+        assert_eq!(store.layers().unwrap().len(), 2);
+        store.delete_container(&container.id).unwrap();
+        assert_eq!(store.delete_image(&image.id).unwrap().len(), 1);
+        assert!(store.layers().unwrap().is_empty());
+    }
+}
