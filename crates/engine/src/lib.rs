@@ -28,6 +28,7 @@
 //! # Ok(()) }
 //! ```
 #![forbid(unsafe_code)]
+#![recursion_limit = "256"]
 #![warn(missing_docs)]
 
 mod container; // containers: one operation a file

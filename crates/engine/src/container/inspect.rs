@@ -294,10 +294,9 @@ fn config_section(record: &Record) -> Value {
         "OnBuild": null,
         "Labels": spec.labels,
         "Annotations": spec.annotations,
-        "StopSignal": spec.stop_signal.map_or_else(
-            || "SIGTERM".to_owned(),
-            |number| minke_runtime_spec::option::signal::name(number),
-        ),
+        "StopSignal": spec.stop_signal
+            .and_then(minke_runtime_spec::option::signal::name)
+            .unwrap_or_else(|| "SIGTERM".to_owned()),
         "CreateCommand": config.create_command,
         "Umask": format!("{:04o}", spec.umask.unwrap_or(0o022)),
         "Timeout": spec.timeout_seconds.unwrap_or(0),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use minke_network::netavark::{NetworkOptions, StatusBlock};
-use minke_runtime_spec::{ContainerSpec, ImageConfig};
+use minke_runtime_spec::{Clamp, ContainerSpec, ImageConfig};
 use minke_sys::proc::ProcessId;
 use serde::{Deserialize, Serialize};
 
@@ -86,7 +86,7 @@ pub(crate) struct State {
     /// It was asked to stop, at this moment.
     pub stop_asked: Option<Timestamp>,
     /// Limits that came out lower than the defaults, with the reason.
-    pub clamps: Vec<String>,
+    pub clamps: Vec<Clamp>,
     pub warnings: Vec<String>,
     pub restarts: u32,
 }

@@ -149,7 +149,7 @@ impl Engine {
         fs::write(&path, minke_runtime_spec::to_json(&generated.spec))
             .map_err(Error::path("write", path))?;
         let state = &mut locked.record.state;
-        state.clamps = generated.clamps.iter().map(|clamp| clamp.to_string()).collect();
+        state.clamps = generated.clamps;
         state.warnings = generated.warnings;
         Ok(())
     }
