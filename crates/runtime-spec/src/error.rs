@@ -74,7 +74,7 @@ pub enum Error {
         name: String,
     },
     /// The image's user files cannot be read.
-    #[error("cannot read {file} of the image: {source}")]
+    #[error("cannot read {file} of the image")]
     UserFile {
         /// `/etc/passwd` or `/etc/group`.
         file: &'static str,

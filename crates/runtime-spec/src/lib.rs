@@ -2,13 +2,13 @@
 //!
 //! A [`ContainerSpec`] is what was asked for, the same from the command line, the REST API and
 //! Kubernetes YAML. An [`ImageConfig`] is what the image says, a [`Host`] what the engine knows
-//! about this machine and has prepared for this container. [`generate`] joins the three by
+//! about this machine and has prepared for this container. [`generate()`] joins the three by
 //! Podman's rules. It reads no file and asks no kernel: whatever it needs is in the `Host`.
 //! The texts of user-facing options (`-v`, `-p`, `--ulimit`, ...) are parsed in [`option`].
 //!
 //! # Limits
 //! Volumes, images as mounts and `container:` namespaces are the engine's to resolve: what
-//! reaches [`generate`] unresolved is an error, never a guess.
+//! reaches [`generate()`] unresolved is an error, never a guess.
 //!
 //! # Example
 //! ```

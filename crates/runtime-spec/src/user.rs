@@ -264,12 +264,14 @@ mod tests {
 
     #[test]
     fn hostile_files_are_bounded() {
-        let huge = |_| Ok(Some(vec![b'a'; MAX_FILE_BYTES + 1]));
+        let huge = |_: UserFile| -> io::Result<Option<Vec<u8>>> {
+            Ok(Some(vec![b'a'; MAX_FILE_BYTES + 1]))
+        };
         assert!(matches!(
             resolve("root", &[], &huge),
             Err(Error::UserFile { .. })
         ));
-        let long = |_| {
+        let long = |_: UserFile| -> io::Result<Option<Vec<u8>>> {
             let mut line = format!("u:x:5:5:{}:/:", "g".repeat(MAX_LINE_BYTES)).into_bytes();
             line.extend(b"\nv:x:6:6::/:\n\xff\xfe:x:7:7::/:\n");
             Ok(Some(line))
@@ -279,7 +281,7 @@ mod tests {
             Err(Error::UserUnknown { .. })
         ));
         assert_eq!(resolve("v", &[], &long).unwrap().uid, 6);
-        let none = |_| Ok(None);
+        let none = |_: UserFile| -> io::Result<Option<Vec<u8>>> { Ok(None) };
         assert_eq!(resolve("", &[], &none).unwrap(), ResolvedUser::default());
     }
 }

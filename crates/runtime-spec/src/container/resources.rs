@@ -20,7 +20,7 @@ pub struct Resources {
     pub oom_kill_disable: bool,
     /// -1000 to 1000.
     pub oom_score_adj: Option<i32>,
-    /// Number of CPUs, as time; wins over nothing: with period or quota it is an error earlier.
+    /// Number of CPUs, as time. Replaces period and quota.
     pub cpus: Option<f64>,
     /// Microseconds.
     pub cpu_period: Option<u64>,
