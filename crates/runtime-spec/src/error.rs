@@ -89,18 +89,6 @@ pub enum Error {
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// A limit asked for is above what this process may set.
-    #[error(
-        "ulimit {name}={asked} is above the hard limit of {hard} of this process; it cannot be raised without CAP_SYS_RESOURCE"
-    )]
-    RlimitTooHigh {
-        /// `nofile`.
-        name: &'static str,
-        /// As asked.
-        asked: String,
-        /// The hard limit here.
-        hard: u64,
-    },
     /// A sysctl is not one of a namespace.
     #[error("sysctl '{key}' is not allowed")]
     SysctlNotAllowed {
@@ -170,9 +158,7 @@ impl Error {
             | Error::DeviceMissing { .. }
             | Error::SeccompMissing { .. } => ErrorKind::NotFound,
             Error::UserFile { .. } => ErrorKind::Io,
-            Error::RlimitTooHigh { .. }
-            | Error::DeviceRulesRootless
-            | Error::ApparmorMissing { .. } => ErrorKind::Unsupported,
+            Error::DeviceRulesRootless | Error::ApparmorMissing { .. } => ErrorKind::Unsupported,
             Error::MountUnresolved { .. } | Error::NamespaceUnresolved { .. } => {
                 ErrorKind::Unresolved
             }

@@ -9,7 +9,7 @@ use crate::{Error, Result};
 /// Podman's, where neither the user nor containers.conf says.
 const DEFAULTS: &[(Rlimit, u64)] = &[(Rlimit::Nofile, 1_048_576), (Rlimit::Nproc, 4_194_304)];
 
-/// A default limit that came out lower than it should be.
+/// A limit that came out lower than it should be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Clamp {
     /// Of what.
@@ -22,14 +22,13 @@ pub struct Clamp {
     pub reason: String,
 }
 
-/// Those asked for as they are, defaults as far as the host lets.
+/// Those asked for and the defaults, as far as the host lets: what is above is clamped and told.
 pub(super) fn limits(context: &Context<'_>, clamps: &mut Vec<Clamp>) -> Result<Vec<PosixRlimit>> {
     let host = context.host;
     let mut limits: Vec<Ulimit> = Vec::new();
     for asked in &context.spec.ulimits {
-        check(asked, host)?;
         limits.retain(|other| other.limit != asked.limit); // the last one counts
-        limits.push(*asked);
+        limits.push(clamped(*asked, host, clamps));
     }
     let built_in = DEFAULTS.iter().map(|&(limit, value)| Ulimit {
         limit,
@@ -53,34 +52,20 @@ fn ceiling(limit: Rlimit, host: &Host) -> Option<u64> {
     host.hard_limits.get(&limit).copied()
 }
 
-fn check(asked: &Ulimit, host: &Host) -> Result<()> {
-    match ceiling(asked.limit, host) {
-        Some(hard) if asked.hard > hard => Err(Error::RlimitTooHigh {
-            name: asked.limit.name(),
-            asked: match asked.hard {
-                u64::MAX => "unlimited".to_owned(),
-                value => value.to_string(),
-            },
-            hard,
-        }),
-        _ => Ok(()),
-    }
-}
-
-fn clamped(default: Ulimit, host: &Host, clamps: &mut Vec<Clamp>) -> Ulimit {
-    let Some(hard) = ceiling(default.limit, host).filter(|hard| default.hard > *hard) else {
-        return default;
+fn clamped(wanted: Ulimit, host: &Host, clamps: &mut Vec<Clamp>) -> Ulimit {
+    let Some(hard) = ceiling(wanted.limit, host).filter(|hard| wanted.hard > *hard) else {
+        return wanted;
     };
     clamps.push(Clamp {
-        limit: default.limit,
-        wanted: default.hard,
+        limit: wanted.limit,
+        wanted: wanted.hard,
         given: hard,
         reason: format!("the hard limit of this process is {hard}, and it may not raise it"),
     });
     Ulimit {
         hard,
-        soft: default.soft.min(hard),
-        ..default
+        soft: wanted.soft.min(hard),
+        ..wanted
     }
 }
 

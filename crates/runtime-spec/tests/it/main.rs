@@ -164,16 +164,20 @@ fn the_default_filter_is_resolved_against_the_capabilities() {
 }
 
 #[test]
-fn limits_above_the_hosts_are_refused_by_name() {
+fn limits_above_the_hosts_are_clamped_with_the_reason() {
     let spec = ContainerSpec {
         ulimits: vec![ulimit::parse("nofile=30000").unwrap()],
         ..ContainerSpec::default()
     };
-    let text = refusal(&spec, &host()).to_string();
-    assert!(
-        text.contains("nofile=30000") && text.contains("20000"),
-        "{text}"
-    );
+    let generated = generate(&spec, &ImageConfig::default(), &host()).unwrap();
+    let clamp = generated
+        .clamps
+        .iter()
+        .find(|clamp| clamp.limit == Rlimit::Nofile)
+        .unwrap();
+    assert_eq!((clamp.wanted, clamp.given), (30_000, 20_000));
+    assert!(clamp.reason.contains("20000"), "{}", clamp.reason);
+    assert_eq!(json(&spec, &host())["process"]["rlimits"][0]["hard"], 20_000);
     let able = Host {
         may_raise_limits: true,
         ..host()
