@@ -31,6 +31,9 @@
 #![recursion_limit = "256"]
 #![warn(missing_docs)]
 
+/// A full id: 64 hexadecimal digits.
+pub type Id = String;
+
 mod container; // containers: one operation a file
 mod containers_conf; // defaults of containers.conf(5)
 mod database; // what is intended, in SQLite
