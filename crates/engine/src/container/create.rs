@@ -143,7 +143,7 @@ impl Engine {
         })
         .to_string();
         self.store_mut()?.create_container(create)?;
-        Ok(())
+        crate::engine::make_private_dir(&self.store()?.container_directory(id))
     }
 
     fn config(
