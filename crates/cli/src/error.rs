@@ -13,8 +13,6 @@ pub struct Exit(pub i32);
 impl Exit {
     /// All went well.
     pub const OK: Exit = Exit(0);
-    /// An error of our own.
-    pub const FAILED: Exit = Exit(125);
 
     /// The one to report of two.
     pub fn worse(self, other: Exit) -> Exit {

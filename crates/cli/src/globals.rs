@@ -40,6 +40,7 @@ pub struct Globals {
     pub log_level: Option<String>,
     /// Accepted for Podman's sake: --runroot decides where state is
     #[arg(long, global = true, value_name = "PATH")]
+    #[allow(dead_code)] // it is enough that it is taken
     pub tmpdir: Option<PathBuf>,
 }
 

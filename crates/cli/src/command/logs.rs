@@ -54,7 +54,7 @@ pub fn run(args: LogsArgs, engine: &Engine, out: &mut Output) -> Result<Exit> {
             String::new()
         };
         let mut printer = Printer::new(prefix, args.timestamps);
-        let shown = engine.logs(name, &request, &mut |line| printer.print(line));
+        let shown = engine.logs(name, &request, &mut |line: &LogLine| printer.print(line));
         let flushed = printer.flush();
         if printer.is_closed {
             return Ok(Exit::OK);

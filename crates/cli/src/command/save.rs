@@ -25,6 +25,7 @@ pub struct SaveArgs {
     output: Option<PathBuf>,
     /// Accepted for Docker's sake: nothing is said in any case
     #[arg(short, long)]
+    #[allow(dead_code)] // it is enough that it is taken
     quiet: bool,
     /// Images
     #[arg(value_name = "IMAGE")]

@@ -49,6 +49,7 @@ pub struct ContainerFlags {
     pub source: SourceFlags,
     /// Show this help
     #[arg(long, action = ArgAction::Help)]
+    #[allow(dead_code)] // it is enough that it is taken
     pub help: Option<bool>,
 }
 
