@@ -83,33 +83,33 @@ fn collect(
 mod tests {
     use super::*;
 
+    type Reader = fn(&[String]) -> Result<Pairs>;
+
+    const CASES: &[(Reader, &str, Option<&str>)] = &[
+        (labels, "a=b=c", Some("a=b=c")),
+        (labels, "a", Some("a=")),
+        (labels, "=b", None),
+        (annotations, "a", None),
+        (sysctls, "net.x=1", Some("net.x=1")),
+        (sysctls, "net.x", None),
+        (log_options, "max-size=1m", Some("max-size=1m")),
+        (log_options, "max-size", None),
+        (hosts, "web:10.0.0.1", Some("web=10.0.0.1")),
+        (hosts, "a;b:::1", Some("a=::1 b=::1")),
+        (hosts, "a:[::1]", Some("a=::1")),
+        (hosts, "a:host-gateway", Some("a=host-gateway")),
+        (hosts, "a:b", None),
+        (hosts, "a", None),
+    ];
+
     #[test]
     fn pairs_are_read_or_refused() {
-        let read = |reader: fn(&[String]) -> Result<Pairs>, text: &str| {
+        let read = |reader: Reader, text: &str| {
             let pairs = reader(&[text.to_owned()]).ok()?;
             let pairs = pairs.iter().map(|(key, value)| format!("{key}={value}"));
             Some(pairs.collect::<Vec<_>>().join(" "))
         };
-        for (reader, text, expected) in [
-            (
-                labels as fn(&[String]) -> Result<Pairs>,
-                "a=b=c",
-                Some("a=b=c"),
-            ),
-            (labels, "a", Some("a=")),
-            (labels, "=b", None),
-            (annotations, "a", None),
-            (sysctls, "net.x=1", Some("net.x=1")),
-            (sysctls, "net.x", None),
-            (log_options, "max-size=1m", Some("max-size=1m")),
-            (log_options, "max-size", None),
-            (hosts, "web:10.0.0.1", Some("web=10.0.0.1")),
-            (hosts, "a;b:::1", Some("a=::1 b=::1")),
-            (hosts, "a:[::1]", Some("a=::1")),
-            (hosts, "a:host-gateway", Some("a=host-gateway")),
-            (hosts, "a:b", None),
-            (hosts, "a", None),
-        ] {
+        for &(reader, text, expected) in CASES {
             assert_eq!(read(reader, text).as_deref(), expected, "{text}");
         }
     }
