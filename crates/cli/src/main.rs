@@ -1,1 +1,26 @@
-fn main() {}
+//! The `minke` command: what people type, turned into calls of the engine, and rendered.
+#![forbid(unsafe_code)]
+
+mod app; // the tree of commands and the way through it
+mod command; // one file a command
+mod detach_keys; // the keys that leave a container running
+mod error; // what goes wrong: words and exit codes
+mod flag; // flags as Go programs read them
+mod globals; // flags before the command
+mod output; // tables, sizes, times, templates
+mod progress; // what a copy shows while it runs
+mod role; // other programs this binary can be
+mod spec; // from flags to a container
+mod targets; // which containers a command is about
+mod terminal; // raw mode and window size
+
+use std::ffi::OsString;
+
+fn main() {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let code = match role::of(&arguments) {
+        Some(role) => role.run(arguments),
+        None => app::run(arguments),
+    };
+    std::process::exit(code);
+}

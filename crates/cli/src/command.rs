@@ -1,0 +1,28 @@
+//! The commands: one file each, with its flags, its one call of the engine, and its tests.
+
+pub mod attach;
+pub mod cleanup;
+pub mod create;
+pub mod exec;
+pub mod exists;
+pub mod images;
+pub mod info;
+pub mod inspect;
+pub mod kill;
+pub mod load;
+pub mod logs;
+pub mod pause;
+pub mod ps;
+pub mod pull;
+pub mod rm;
+pub mod rmi;
+pub mod run;
+pub mod save;
+pub mod start;
+pub mod stop;
+pub mod tag;
+pub mod unpause;
+pub mod version;
+pub mod wait;
+
+mod session; // attaching this process's streams

@@ -1,0 +1,110 @@
+//! `minke inspect`, `minke container inspect` and `minke image inspect`.
+
+use clap::Args;
+use minke_engine::Engine;
+use serde_json::Value;
+
+use crate::error::{Error, Exit, Result, Table};
+use crate::output::Output;
+use crate::output::template::Format;
+use crate::targets;
+
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// What to look for: container, image or all
+    #[arg(short = 't', long = "type", default_value = "all", value_name = "TYPE")]
+    kind: String,
+    #[command(flatten)]
+    rest: InspectOneKindArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct InspectOneKindArgs {
+    /// json, or a template
+    #[arg(short, long, default_value = "json")]
+    format: String,
+    /// Names or ids
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Any,
+    Container,
+    Image,
+}
+
+/// Shows all that is known of containers and images.
+pub fn run(args: InspectArgs, engine: &Engine, out: &mut Output) -> Result<Exit> {
+    let kind = match args.kind.as_str() {
+        "all" => Kind::Any,
+        "container" => Kind::Container,
+        "image" => Kind::Image,
+        other => {
+            return Err(Error::refused(format!(
+                "the only recognized types are \"container\", \"image\", or \"all\", not {other:?}"
+            )));
+        }
+    };
+    show(args.rest, kind, engine, out)
+}
+
+/// Shows all that is known of containers.
+pub fn containers(args: InspectOneKindArgs, engine: &Engine, out: &mut Output) -> Result<Exit> {
+    show(args, Kind::Container, engine, out)
+}
+
+/// Shows all that is known of images.
+pub fn images(args: InspectOneKindArgs, engine: &Engine, out: &mut Output) -> Result<Exit> {
+    show(args, Kind::Image, engine, out)
+}
+
+/// Prints what is found even where something else is missing.
+fn show(args: InspectOneKindArgs, kind: Kind, engine: &Engine, out: &mut Output) -> Result<Exit> {
+    if args.names.is_empty() {
+        return Err(Error::refused("no names or ids specified"));
+    }
+    let format = Format::parse("inspect", &args.format)?;
+    let mut found = Vec::new();
+    let mut errors = Vec::new();
+    for name in &targets::named(args.names)? {
+        match look(kind, name, engine) {
+            Ok(value) => found.push(value),
+            Err(error) => errors.push(error),
+        }
+    }
+    match format {
+        Format::Json => out.json(&Value::Array(found))?,
+        Format::Template(template) => {
+            for value in &found {
+                out.line(&template.render(value)?)?;
+            }
+        }
+    }
+    out.flush()?;
+    let codes = errors.iter().map(|error| error.fail(Table::General));
+    Ok(codes.fold(Exit::OK, Exit::worse))
+}
+
+fn look(kind: Kind, name: &str, engine: &Engine) -> Result<Value> {
+    let container = || engine.inspect(name).map_err(Error::from);
+    let image = || engine.inspect_image(name).map_err(Error::from);
+    match kind {
+        Kind::Container => or_missing(container(), || format!("no such container {name:?}")),
+        Kind::Image => or_missing(image(), || format!("{name}: image not known")),
+        Kind::Any => match container() {
+            Err(error) if error.is_missing() => {
+                or_missing(image(), || format!("no such object: {name:?}"))
+            }
+            other => other,
+        },
+    }
+}
+
+fn or_missing(found: Result<Value>, words: impl FnOnce() -> String) -> Result<Value> {
+    match found {
+        Err(error) if error.is_missing() => Err(Error::Missing(words())),
+        other => other,
+    }
+}

@@ -1,0 +1,46 @@
+//! `minke stop`.
+
+use std::time::Duration;
+
+use clap::Args;
+use minke_engine::{Engine, StopRequest};
+
+use crate::error::{Exit, Result, Table};
+use crate::flag::integer;
+use crate::output::Output;
+use crate::targets;
+
+#[derive(Debug, Args)]
+pub struct StopArgs {
+    /// Stop every running container
+    #[arg(short, long)]
+    all: bool,
+    /// Succeed where there is no such container
+    #[arg(short, long)]
+    ignore: bool,
+    /// Seconds to wait before it is killed; -1 is for ever (default: its own, else 10)
+    #[arg(short, long, alias = "timeout", value_parser = integer, value_name = "SECONDS")]
+    time: Option<i64>,
+    /// Containers
+    #[arg(value_name = "CONTAINER")]
+    names: Vec<String>,
+}
+
+/// Stops containers and prints the names given.
+pub fn run(args: StopArgs, engine: &Engine, out: &mut Output) -> Result<Exit> {
+    let request = StopRequest {
+        timeout: args.time.map(patience),
+        ignore_missing: args.ignore,
+    };
+    let running = || targets::in_states(engine, &["running", "paused"]);
+    let names = targets::choose(args.names, args.all, running)?;
+    targets::each(&names, Table::General, out, |name| {
+        let stopped = engine.stop(name, &request)?;
+        Ok(stopped.map(|_| name.to_owned()))
+    })
+}
+
+/// So many seconds; a negative number is for ever.
+pub fn patience(seconds: i64) -> Duration {
+    u64::try_from(seconds).map_or(Duration::MAX, Duration::from_secs)
+}

@@ -1,0 +1,129 @@
+//! Flags that every command has, before or after its name.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::Args;
+use minke_engine::{EngineOptions, Surroundings};
+
+use crate::error::{Error, Exit, Result};
+
+// The flags. All are absent by default: configuration files decide then.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Globals {
+    /// Directory of images and containers
+    #[arg(long, global = true, value_name = "PATH")]
+    pub root: Option<PathBuf>,
+    /// Directory of what lives until the next boot
+    #[arg(long, global = true, value_name = "PATH")]
+    pub runroot: Option<PathBuf>,
+    /// OCI runtime in place of the built-in one, by name or path
+    #[arg(long, global = true, value_name = "NAME")]
+    pub runtime: Option<String>,
+    /// Container monitor in place of the built-in one
+    #[arg(long, global = true, value_name = "PATH")]
+    pub conmon: Option<PathBuf>,
+    /// How layers are stored: overlay or vfs
+    #[arg(long, global = true, value_name = "NAME")]
+    pub storage_driver: Option<String>,
+    /// Option of the storage driver
+    #[arg(long, global = true, value_name = "OPTION")]
+    pub storage_opt: Vec<String>,
+    /// Directory of network configurations
+    #[arg(long, global = true, value_name = "PATH")]
+    pub network_config_dir: Option<PathBuf>,
+    /// Who makes control groups: cgroupfs or systemd
+    #[arg(long, global = true, value_name = "NAME")]
+    pub cgroup_manager: Option<String>,
+    /// Least severe messages to show: trace, debug, info, warn, error, fatal or panic
+    #[arg(long, global = true, value_name = "LEVEL")]
+    pub log_level: Option<String>,
+    /// Accepted for Podman's sake: --runroot decides where state is
+    #[arg(long, global = true, value_name = "PATH")]
+    #[allow(dead_code)] // it is enough that it is taken
+    pub tmpdir: Option<PathBuf>,
+}
+
+impl Globals {
+    /// Sends events of the chosen severity to stderr.
+    ///
+    /// # Errors
+    /// The exit code for a level that is not one; the user has been told.
+    pub fn start_logging(&self) -> Result<(), Exit> {
+        let text = self.log_level.as_deref().unwrap_or("warn");
+        let Some(level) = level(text) else {
+            eprintln!(
+                "Log Level {text:?} is not supported, choose from: trace, debug, info, warn, warning, error, fatal, panic"
+            );
+            return Err(Exit(1));
+        };
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(level)
+            .with_target(false)
+            .with_writer(std::io::stderr);
+        // Fails only where a subscriber is set already, which then does the work.
+        let _ = subscriber.try_init();
+        Ok(())
+    }
+
+    /// What the engine is opened with.
+    ///
+    /// # Errors
+    /// If this program cannot find itself.
+    pub fn engine_options(&self) -> Result<EngineOptions> {
+        let self_exe = std::env::current_exe().map_err(Error::io("cannot find my own program"))?;
+        Ok(EngineOptions {
+            graph_root: self.root.clone(),
+            run_root: self.runroot.clone(),
+            storage_driver: self.storage_driver.clone(),
+            storage_options: self.storage_opt.clone(),
+            runtime: self.runtime.clone(),
+            conmon: self.conmon.clone(),
+            network_config_dir: self.network_config_dir.clone(),
+            cgroup_manager: self.cgroup_manager.clone(),
+            self_exe,
+            surroundings: Surroundings {
+                environment: environment(),
+                uid: rustix::process::geteuid().as_raw(),
+                gid: rustix::process::getegid().as_raw(),
+            },
+        })
+    }
+}
+
+/// The variables that are text.
+pub fn environment() -> BTreeMap<String, String> {
+    let variables = std::env::vars_os();
+    variables
+        .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
+fn level(text: &str) -> Option<tracing::Level> {
+    Some(match text.to_ascii_lowercase().as_str() {
+        "trace" => tracing::Level::TRACE,
+        "debug" => tracing::Level::DEBUG,
+        "info" => tracing::Level::INFO,
+        "warn" | "warning" => tracing::Level::WARN,
+        "error" | "fatal" | "panic" => tracing::Level::ERROR,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_are_podmans() {
+        for (text, known) in [
+            ("trace", true),
+            ("WARNING", true),
+            ("panic", true),
+            ("loud", false),
+            ("", false),
+        ] {
+            assert_eq!(level(text).is_some(), known, "{text}");
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! From flags to a [`ContainerSpec`], for `run` and `create`.
+
+pub mod flags; // the flags
+mod mode; // whose namespaces
+mod pair; // KEY=VALUE
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use minke_runtime_spec::container::{
+    ContainerSpec, Dns, LogConfig, Mount, Namespaces, Resources, RestartPolicy, Security,
+};
+use minke_runtime_spec::option;
+
+use crate::error::{Error, Result};
+use flags::{ContainerFlags, LifeFlags, LimitFlags, PlaceFlags, PrivilegeFlags, ProcessFlags};
+
+/// The container that `flags` and the words after them ask for. `environment` is this process's.
+///
+/// # Errors
+/// If a value is not of its form, or two flags contradict each other.
+pub fn container(
+    flags: &ContainerFlags,
+    words: &[String],
+    environment: &BTreeMap<String, String>,
+) -> Result<ContainerSpec> {
+    let (image, command) = words
+        .split_first()
+        .ok_or_else(|| Error::refused("an image is needed"))?;
+    let place = &flags.place;
+    let life = &flags.life;
+    let restart = restart(flags)?;
+    Ok(ContainerSpec {
+        name: flags.name.clone(),
+        image: image.clone(),
+        command: command.to_vec(),
+        entrypoint: entrypoint(&flags.process),
+        env: variables(&flags.process, environment)?,
+        workdir: flags.process.workdir.clone(),
+        user: flags.process.user.clone(),
+        group_add: flags.process.group_add.clone(),
+        terminal: flags.tty,
+        stdin: flags.interactive,
+        init: refuse_init(&flags.process)?,
+        hostname: place.hostname.clone(),
+        umask: umask(&flags.process)?,
+        namespaces: namespaces(place)?,
+        mounts: mounts(place)?,
+        read_only: place.read_only,
+        read_only_tmpfs: place.read_only_tmpfs,
+        shm_size_bytes: size("shm-size", place.shm_size.as_deref())?,
+        devices: parsed(&flags.privileges.device, option::device::parse)?,
+        device_cgroup_rules: device_rules(&flags.privileges)?,
+        security: security(&flags.privileges)?,
+        resources: resources(&flags.limits)?,
+        ulimits: parsed(&flags.limits.ulimit, option::ulimit::parse)?,
+        sysctls: pair::sysctls(&flags.privileges.sysctl)?,
+        ports: parsed(&place.publish, option::port::parse)?,
+        annotations: pair::annotations(&life.annotation)?,
+        labels: pair::labels(&life.label)?,
+        add_hosts: pair::hosts(&place.add_host)?,
+        dns: Dns {
+            servers: place.dns.clone(),
+            search: place.dns_search.clone(),
+            options: place.dns_option.clone(),
+        },
+        stop_signal: optional(life.stop_signal.as_deref(), option::signal::parse)?,
+        stop_timeout_seconds: life.stop_timeout,
+        restart,
+        remove: flags.rm,
+        log: log(life)?,
+        cgroup_parent: flags.limits.cgroup_parent.clone(),
+        ..ContainerSpec::default()
+    })
+}
+
+fn parsed<T>(
+    texts: &[String],
+    parse: impl Fn(&str) -> minke_runtime_spec::Result<T>,
+) -> Result<Vec<T>> {
+    let values = texts.iter().map(|text| parse(text));
+    Ok(values.collect::<minke_runtime_spec::Result<_>>()?)
+}
+
+fn optional<T>(
+    text: Option<&str>,
+    parse: impl Fn(&str) -> minke_runtime_spec::Result<T>,
+) -> Result<Option<T>> {
+    Ok(text.map(parse).transpose()?)
+}
+
+fn size(what: &'static str, text: Option<&str>) -> Result<Option<u64>> {
+    optional(text, |text| option::size::parse(what, text))
+}
+
+/// One word, or a JSON array of words.
+fn entrypoint(flags: &ProcessFlags) -> Option<Vec<String>> {
+    let text = flags.entrypoint.as_ref()?;
+    let words = serde_json::from_str(text).ok();
+    Some(words.unwrap_or_else(|| vec![text.clone()]))
+}
+
+fn refuse_init(flags: &ProcessFlags) -> Result<bool> {
+    if flags.init {
+        return Err(Error::refused("--init is not supported"));
+    }
+    Ok(false)
+}
+
+/// This environment where asked for, then files, then single variables: the later ones win.
+pub fn variables(
+    flags: &ProcessFlags,
+    environment: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, String>> {
+    let host = || -> Vec<(String, String)> {
+        let entries = environment.iter();
+        entries
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect()
+    };
+    let mut variables = if flags.env_host {
+        environment.clone()
+    } else {
+        BTreeMap::new()
+    };
+    for path in &flags.env_file {
+        let opened = Error::io(format!("open {}", path.display()));
+        let text = fs::read_to_string(path).map_err(opened)?;
+        option::env::add_file(&mut variables, &text, &host)?;
+    }
+    for text in &flags.env {
+        option::env::add(&mut variables, text, &host)?;
+    }
+    Ok(variables)
+}
+
+fn umask(flags: &ProcessFlags) -> Result<Option<u32>> {
+    let Some(text) = &flags.umask else {
+        return Ok(None);
+    };
+    match u32::from_str_radix(text, 8) {
+        Ok(mask) if mask <= 0o7777 => Ok(Some(mask)),
+        _ => Err(Error::refused(format!(
+            "invalid umask string {text}: invalid argument"
+        ))),
+    }
+}
+
+fn namespaces(flags: &PlaceFlags) -> Result<Namespaces> {
+    Ok(Namespaces {
+        network: mode::network(&flags.network)?,
+        pid: mode::namespace("pid", flags.pid.as_deref())?.unwrap_or_default(),
+        ipc: mode::namespace("ipc", flags.ipc.as_deref())?.unwrap_or_default(),
+        uts: mode::namespace("uts", flags.uts.as_deref())?.unwrap_or_default(),
+        user: mode::user(flags.userns.as_deref())?,
+        cgroup: mode::namespace("cgroup", flags.cgroupns.as_deref())?,
+    })
+}
+
+fn mounts(flags: &PlaceFlags) -> Result<Vec<Mount>> {
+    let mut mounts = parsed(&flags.mount, option::mount::parse)?;
+    mounts.extend(parsed(&flags.volume, option::volume::parse)?);
+    mounts.extend(parsed(&flags.tmpfs, option::tmpfs::parse)?);
+    Ok(mounts)
+}
+
+/// `TYPE MAJOR:MINOR ACCESS`, as the kernel reads it.
+fn device_rules(flags: &PrivilegeFlags) -> Result<Vec<String>> {
+    let is_number = |text: &str| {
+        text == "*" || (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    let is_rule = |text: &str| match text.split(' ').collect::<Vec<_>>()[..] {
+        ["a" | "b" | "c", numbers, access] => {
+            numbers
+                .split_once(':')
+                .is_some_and(|(major, minor)| is_number(major) && is_number(minor))
+                && (1..=3).contains(&access.len())
+                && access.chars().all(|letter| "rwm".contains(letter))
+        }
+        _ => false,
+    };
+    if let Some(wrong) = flags.device_cgroup_rule.iter().find(|text| !is_rule(text)) {
+        return Err(Error::refused(format!(
+            "invalid device cgroup rule format: '{wrong}'"
+        )));
+    }
+    Ok(flags.device_cgroup_rule.clone())
+}
+
+fn security(flags: &PrivilegeFlags) -> Result<Security> {
+    let mut security = Security {
+        privileged: flags.privileged,
+        cap_add: flags.cap_add.clone(),
+        cap_drop: flags.cap_drop.clone(),
+        ..Security::default()
+    };
+    for name in flags.cap_add.iter().chain(&flags.cap_drop) {
+        option::capability::normalize(name)?;
+    }
+    for text in &flags.security_opt {
+        option::security::add(&mut security, text)?;
+    }
+    Ok(security)
+}
+
+fn resources(flags: &LimitFlags) -> Result<Resources> {
+    if flags.cpus.is_some() && flags.cpu_period.is_some() {
+        return Err(Error::refused(
+            "--cpu-period and --cpus cannot be set together",
+        ));
+    }
+    if flags.cpus.is_some() && flags.cpu_quota.is_some() {
+        return Err(Error::refused(
+            "--cpu-quota and --cpus cannot be set together",
+        ));
+    }
+    Ok(Resources {
+        memory_bytes: size("memory", flags.memory.as_deref())?,
+        memory_swap_bytes: optional(flags.memory_swap.as_deref(), |text| {
+            option::size::parse_or_unlimited("memory-swap", text)
+        })?,
+        memory_reservation_bytes: size("memory-reservation", flags.memory_reservation.as_deref())?,
+        oom_score_adj: oom_score(flags.oom_score_adj)?,
+        cpus: flags.cpus,
+        cpu_period: flags.cpu_period,
+        cpu_quota: flags.cpu_quota,
+        cpu_shares: flags.cpu_shares,
+        cpuset_cpus: flags.cpuset_cpus.clone(),
+        cpuset_mems: flags.cpuset_mems.clone(),
+        pids_limit: flags.pids_limit,
+        ..Resources::default()
+    })
+}
+
+fn oom_score(score: Option<i64>) -> Result<Option<i32>> {
+    let Some(score) = score else {
+        return Ok(None);
+    };
+    match i32::try_from(score) {
+        Ok(score) if (-1000..=1000).contains(&score) => Ok(Some(score)),
+        _ => Err(Error::refused(format!(
+            "--oom-score-adj is from -1000 to 1000, not {score}"
+        ))),
+    }
+}
+
+fn restart(flags: &ContainerFlags) -> Result<RestartPolicy> {
+    let text = flags.life.restart.as_deref().unwrap_or_default();
+    let policy = option::restart::parse(text)?;
+    if flags.rm && policy != RestartPolicy::No {
+        return Err(Error::refused(
+            "the --rm option conflicts with --restart, when the restartPolicy is not \"\" and \"no\"",
+        ));
+    }
+    Ok(policy)
+}
+
+fn log(flags: &LifeFlags) -> Result<LogConfig> {
+    Ok(LogConfig {
+        driver: flags.log_driver.clone(),
+        options: pair::log_options(&flags.log_opt)?,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,136 @@
+//! What a container may do and use.
+
+use std::process::Command;
+
+use crate::archive::IMAGE;
+use crate::scratch::{Scratch, outcome};
+
+#[test]
+fn flags_shape_the_process() {
+    let Some(scratch) = Scratch::new() else {
+        return;
+    };
+    for (flags, script, expected) in [
+        ("-e A=1", "echo $A", "1"),
+        ("-u worker", "id -u", "1000"),
+        ("-u 7:8", "echo $(id -u) $(id -g)", "7 8"),
+        ("-w /tmp", "pwd", "/tmp"),
+        ("-h name", "hostname", "name"),
+        ("--tmpfs /t", "grep -c ' /t tmpfs' /proc/mounts", "1"),
+        (
+            "--read-only",
+            "touch /x 2>/dev/null || echo refused",
+            "refused",
+        ),
+        ("--read-only", "touch /tmp/x && echo written", "written"),
+        ("--ulimit nofile=100:200", "ulimit -n", "100"),
+        ("--umask 077", "umask", "0077"),
+        ("--stop-timeout 1 --label a=b", "echo", ""),
+        (
+            "--cap-drop ALL",
+            "grep CapEff /proc/self/status | grep -c 0000000000000000",
+            "1",
+        ),
+        (
+            "--cap-drop chown",
+            "chown 1 /tmp 2>/dev/null || echo refused",
+            "refused",
+        ),
+        (
+            "--network none",
+            "ls /sys/class/net | grep -cv lo; true",
+            "0",
+        ),
+    ] {
+        let ran = scratch.script(flags, script);
+        assert_eq!(
+            (ran.code, ran.out.trim()),
+            (0, expected),
+            "{flags} {script}: {ran:?}"
+        );
+    }
+}
+
+#[test]
+fn a_bind_mount_is_the_hosts_directory() {
+    let Some(scratch) = Scratch::new() else {
+        return;
+    };
+    let directory = scratch.path("shared");
+    std::fs::create_dir(&directory).unwrap();
+    let source = directory.display();
+    let ran = scratch.script(&format!("-v {source}:/data"), "echo hi > /data/file");
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(
+        std::fs::read_to_string(directory.join("file")).unwrap(),
+        "hi\n"
+    );
+    let ran = scratch.script(&format!("-v {source}:/data:ro"), "echo x > /data/file");
+    assert_ne!(ran.code, 0, "{ran:?}");
+}
+
+#[test]
+fn memory_is_limited() {
+    let Some(scratch) = Scratch::new() else {
+        return;
+    };
+    let script = "cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null; true";
+    let ran = scratch.script("-m 64m", script);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    if ran.out.is_empty() {
+        eprintln!("skipped: this kernel shows the container no memory control group");
+        return;
+    }
+    assert_eq!(ran.out.trim(), "67108864");
+}
+
+const INSIDE: &str = "MINKE_IT_INSIDE_NAMESPACES";
+
+/// Runs itself again in its own network and mount namespaces, so that bridge and rules are not
+/// this host's.
+#[test]
+fn a_bridged_container_has_an_address() {
+    if std::env::var_os(INSIDE).is_none() {
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("skipped: needs root");
+            return;
+        }
+        let inside = outcome(
+            Command::new("unshare")
+                .args(["-n", "-m", "--"])
+                .arg(std::env::current_exe().unwrap())
+                .args([
+                    "--exact",
+                    "limits::a_bridged_container_has_an_address",
+                    "--nocapture",
+                ])
+                .env(INSIDE, "1"),
+        );
+        assert_eq!(inside.code, 0, "{inside:?}");
+        return;
+    }
+    let Some(scratch) = Scratch::new() else {
+        return;
+    };
+    let networks = scratch.path("networks");
+    std::fs::create_dir(&networks).unwrap();
+    let ran = outcome(
+        scratch
+            .command()
+            .arg("--network-config-dir")
+            .arg(&networks)
+            .args([
+                "run",
+                "--rm",
+                "--network",
+                "bridge",
+                IMAGE,
+                "ip",
+                "-4",
+                "addr",
+                "show",
+            ]),
+    );
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.out.contains("inet 10.88."), "{ran:?}");
+}

@@ -1,0 +1,12 @@
+//! The command, end to end: the real binary on the real kernel, as root, without a registry.
+//!
+//! Each test has its own graph root and run root, and an image made from this host's busybox.
+
+mod archive; // an image from busybox
+mod scratch; // a store of its own, cleaned up
+
+mod bad_input; // codes and words for what is wrong
+mod life; // from run to rm
+mod limits; // what a container may do and use
+mod robust; // the command dies, the container does not
+mod terminal; // -it
