@@ -72,6 +72,11 @@ impl Globals {
     /// If this program cannot find itself.
     pub fn engine_options(&self) -> Result<EngineOptions> {
         let self_exe = std::env::current_exe().map_err(Error::io("cannot find my own program"))?;
+        let mut surroundings = Surroundings {
+            environment: environment(),
+            ..Surroundings::default()
+        };
+        (surroundings.uid, surroundings.gid) = minke_engine::rootless::host_ids(&surroundings);
         Ok(EngineOptions {
             graph_root: self.root.clone(),
             run_root: self.runroot.clone(),
@@ -82,11 +87,7 @@ impl Globals {
             network_config_dir: self.network_config_dir.clone(),
             cgroup_manager: self.cgroup_manager.clone(),
             self_exe,
-            surroundings: Surroundings {
-                environment: environment(),
-                uid: rustix::process::geteuid().as_raw(),
-                gid: rustix::process::getegid().as_raw(),
-            },
+            surroundings,
         })
     }
 }

@@ -15,6 +15,7 @@ pub struct Role {
 enum Part {
     Conmon,
     Oci,
+    RootlessKeeper,
 }
 
 /// The role that `arguments` ask for, if any. Costs two comparisons: every start pays it.
@@ -26,6 +27,7 @@ pub fn of(arguments: &[OsString]) -> Option<Role> {
     let part = match arguments.get(1)?.to_str()? {
         "conmon" => Part::Conmon,
         "oci" => Part::Oci,
+        minke_engine::rootless::KEEPER_ROLE => Part::RootlessKeeper,
         _ => return None,
     };
     Some(Role { part, named_by: 2 })
@@ -51,6 +53,7 @@ impl Role {
                 let rest = arguments.split_off(self.named_by - 1);
                 minke_oci_runtime::cli::run(rest, &oci_surroundings())
             }
+            Part::RootlessKeeper => minke_engine::rootless::keep(),
         }
     }
 }
@@ -65,7 +68,9 @@ fn conmon_environment() -> minke_conmon_rs::Environment {
 fn oci_surroundings() -> minke_oci_runtime::cli::Surroundings {
     minke_oci_runtime::cli::Surroundings {
         runtime_dir: std::env::var_os("XDG_RUNTIME_DIR").map(Into::into),
-        is_root: rustix::process::geteuid().is_root(),
+        // Root of a normal user's namespace is not the host's.
+        is_root: rustix::process::geteuid().is_root()
+            && std::env::var_os(minke_engine::rootless::UID_VARIABLE).is_none(),
     }
 }
 

@@ -43,7 +43,7 @@ fn spooled(engine: &Engine) -> Result<NamedTempFile> {
         ));
     }
     let cannot = "cannot spool standard input";
-    let mut file = NamedTempFile::new_in(engine.temp_dir()).map_err(Error::io(cannot))?;
+    let mut file = NamedTempFile::new_in(engine.temp_dir()?).map_err(Error::io(cannot))?;
     io::copy(&mut io::stdin().lock(), file.as_file_mut()).map_err(Error::io(cannot))?;
     Ok(file)
 }

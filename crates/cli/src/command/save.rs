@@ -79,7 +79,7 @@ fn to_stdout(
         ));
     }
     let cannot = "cannot make a temporary directory";
-    let directory = tempfile::tempdir_in(engine.temp_dir()).map_err(Error::io(cannot))?;
+    let directory = tempfile::tempdir_in(engine.temp_dir()?).map_err(Error::io(cannot))?;
     let output = directory.path().join("archive");
     let request = SaveRequest {
         format,

@@ -284,6 +284,7 @@ impl ContainerFlags {
             None => PullPolicy::Missing,
         };
         Ok(CreateRequest {
+            command_line: std::env::args().collect(),
             pull: self.source.registry.pull_request(policy)?,
             replace: self.replace,
             cidfile: self.cidfile.clone(),

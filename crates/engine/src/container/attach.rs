@@ -205,9 +205,6 @@ impl Relay<'_, '_> {
         self.tell_size();
         let mut keys = DetachKeys::new(&self.request.detach_keys);
         let mut input = self.request.stdin;
-        if input.is_none() {
-            end_input();
-        }
         loop {
             let mut fds = vec![
                 PollFd::new(container, PollFlags::POLLIN),

@@ -130,6 +130,7 @@ fn start(plan: &Plan, gate: &mut Gate, fifo: Option<BorrowedFd<'_>>) -> Done {
         gate.send(READY)?;
         wait_for_start(fifo)?;
     }
+    credentials::reset_signals();
     credentials::close_descriptors(plan.process.preserved_fds)?;
     credentials::load_late_filter(&plan.process)
 }
