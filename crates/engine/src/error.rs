@@ -52,6 +52,12 @@ pub enum Error {
         /// As given.
         name: String,
     },
+    /// No container answers to this name, in the words of `rm`.
+    #[error("no container with ID or name \"{name}\" found: no such container")]
+    NothingToRemove {
+        /// As given.
+        name: String,
+    },
     /// Several containers' ids start so.
     #[error("more than one result for container name or ID {name}: choose a longer prefix")]
     Ambiguous {
@@ -206,7 +212,9 @@ impl Error {
     /// What kind of failure this is.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Error::ContainerUnknown { .. } | Error::ImageUnknown { .. } => ErrorKind::NotFound,
+            Error::ContainerUnknown { .. }
+            | Error::NothingToRemove { .. }
+            | Error::ImageUnknown { .. } => ErrorKind::NotFound,
             Error::NameInUse { .. } => ErrorKind::NameInUse,
             Error::ImageInUse { .. } | Error::ImageHasNames { .. } => ErrorKind::InUse,
             Error::Running { .. } => ErrorKind::Running,

@@ -37,7 +37,7 @@ struct Options {
     /// Directory of the containers' state
     #[arg(long, global = true)]
     root: Option<PathBuf>,
-    /// Write errors to this file as well
+    /// Write errors to this file and not to stderr
     #[arg(long, global = true)]
     log: Option<PathBuf>,
     /// Format of the log file: text or json
@@ -212,7 +212,7 @@ struct Exec {
 }
 
 /// Runs the runtime's command line and gives its exit code: the command's own where it was
-/// waited for, 1 for an error, which is printed on stderr and logged where asked.
+/// waited for, 1 for an error, which goes to stderr, or to the log where one is named.
 pub fn run(args: impl IntoIterator<Item = OsString>, surroundings: &Surroundings) -> i32 {
     let options = match Options::try_parse_from(args) {
         Ok(options) => options,
@@ -227,9 +227,12 @@ pub fn run(args: impl IntoIterator<Item = OsString>, surroundings: &Surroundings
         Ok(code) => code,
         Err(error) => {
             let text = error.chain();
-            let _ = writeln!(std::io::stderr(), "minke-oci: {text}");
-            if let Some(path) = log {
-                append_log(&path, json, &text);
+            // As crun does: whoever names a log reads it, and stderr may be the container's.
+            match log {
+                Some(path) => append_log(&path, json, &text),
+                None => {
+                    let _ = writeln!(std::io::stderr(), "minke-oci: {text}");
+                }
             }
             1
         }

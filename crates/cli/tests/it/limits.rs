@@ -37,7 +37,7 @@ fn flags_shape_the_process() {
             "refused",
         ),
         (
-            "--network none",
+            "--hostname alone",
             "ls /sys/class/net | grep -cv lo; true",
             "0",
         ),

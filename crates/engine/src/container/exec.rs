@@ -238,7 +238,9 @@ impl Engine {
             user: Some(text.to_owned()),
             ..ContainerSpec::default()
         };
-        let resolved = super::host::resolve_user(&root, &spec, &record.config.image)?;
+        // Not the container's own user that is missing, only the one asked for now.
+        let resolved = super::host::resolve_user(&root, &spec, &record.config.image)
+            .map_err(|error| Error::invalid(error.to_string()))?;
         let mut user = User::default();
         user.set_uid(resolved.uid)
             .set_gid(resolved.gid)

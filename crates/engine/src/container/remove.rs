@@ -33,6 +33,7 @@ impl Engine {
     pub fn remove(&self, name: &str, request: &RemoveRequest) -> Result<Option<String>> {
         let locked = match self.find_and_lock(name) {
             Err(Error::ContainerUnknown { .. }) if request.ignore_missing => return Ok(None),
+            Err(Error::ContainerUnknown { name }) => return Err(Error::NothingToRemove { name }),
             found => found?,
         };
         let id = locked.record.id.clone();

@@ -133,8 +133,8 @@ impl Runtime {
         let lower = message.to_lowercase();
         let text = strip_name(message, self.name());
         let runtime = format!("{}: {text}", self.name());
-        if lower.contains("executable file") && lower.contains("not found")
-            || lower.contains("exec") && lower.contains("no such file or directory")
+        if lower.contains("executable file not found")
+            || lower.contains("no such file or directory")
         {
             Error::CommandNotFound { runtime }
         } else if lower.contains("permission denied")
