@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::account::{self, Account};
 use crate::cargo::{self, cargo};
-use crate::scratch::Scratch;
+use crate::scratch::{self, Scratch};
 use crate::{lane, program, world};
 
 /// Runs unit and integration tests and all lanes, or the lanes that match the filters.
@@ -128,8 +128,7 @@ impl Peer {
             Peer::Ours(binaries) => binaries.copy_to(directory).map(drop),
             Peer::Podman => {
                 let podman = program::need("podman")?;
-                let options =
-                    "--cgroup-manager=cgroupfs --storage-driver=overlay --events-backend=none";
+                let options = "--cgroup-manager=cgroupfs --storage-driver=overlay";
                 script(
                     &directory.join("minke"),
                     &format!(
@@ -169,6 +168,7 @@ fn lanes(peer: &Peer, filters: &[String]) -> Result<Account> {
             ..Account::default()
         });
     }
+    scratch::sweep("lanes", Path::new("minke"))?;
     let scratch = Scratch::new("lanes")?;
     peer.install(&scratch.directory("bin")?)?;
     let code = world::run(scratch.path(), lane::INSIDE, filters)?;

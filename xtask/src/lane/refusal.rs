@@ -38,6 +38,21 @@ fn unchanged(site: &Site<'_>, act: impl FnOnce() -> Result<()>) -> Result<()> {
     before.same(&Snapshot::of(&site.root())?)
 }
 
+/// Passes if every row of a table does; names all that do not.
+fn all(rows: impl Iterator<Item = Result<()>>) -> Result<Outcome> {
+    let errors: Vec<String> = rows
+        .filter_map(Result::err)
+        .map(|error| format!("{error:#}"))
+        .collect();
+    ensure!(
+        errors.is_empty(),
+        "{} rows:\n{}",
+        errors.len(),
+        errors.join("\n")
+    );
+    Ok(Passed)
+}
+
 /// Arguments, exit code, fragment of stderr.
 const CALLS: &[(&[&str], i32, &str)] = &[
     (&[], 125, ""),
@@ -45,7 +60,7 @@ const CALLS: &[(&[&str], i32, &str)] = &[
     (&["run", "--frobnicate"], 125, "unknown flag: --frobnicate"),
     (&["run"], 125, "requires at least 1 arg(s), only received 0"),
     (
-        &["pull", "UPPER/case"],
+        &["pull", "localhost/UPPER"],
         125,
         "repository name must be lowercase",
     ),
@@ -161,7 +176,7 @@ const RUNS: &[(&[&str], &[&str], i32, &str)] = &[
 fn commands_in_the_image(ground: &Ground) -> Result<Outcome> {
     let site = ground.site_with_image()?;
     let image = site.image();
-    for (options, command, code, fragment) in RUNS {
+    all(RUNS.iter().map(|(options, command, code, fragment)| {
         let arguments = [
             &["run", "--rm", "--network=none"],
             *options,
@@ -173,9 +188,8 @@ fn commands_in_the_image(ground: &Ground) -> Result<Outcome> {
             site.minke()
                 .refuses(&arguments, *code, &[fragment])
                 .map(drop)
-        })?;
-    }
-    Ok(Passed)
+        })
+    }))
 }
 
 fn name_in_use(ground: &Ground) -> Result<Outcome> {

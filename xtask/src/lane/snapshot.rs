@@ -97,9 +97,14 @@ fn network(facts: &mut BTreeSet<String>) -> Result<()> {
     Ok(())
 }
 
+/// The driver's home is left out: containers/storage binds it onto itself once, for good.
 fn mounts(root: &Path, facts: &mut BTreeSet<String>) {
     let site = root.parent().unwrap_or(root);
-    for mount in crate::scratch::mounts_below(site) {
+    let home = root.join("overlay");
+    for mount in crate::scratch::mounts_below(site)
+        .iter()
+        .filter(|mount| **mount != home)
+    {
         facts.insert(format!("mount: {}", mount.display()));
     }
 }
