@@ -83,12 +83,17 @@ fn network(facts: &mut BTreeSet<String>) -> Result<()> {
         ));
     }
     let rules = Program::new(program::need("nft")?).ok(["--stateless", "list", "ruleset"])?;
-    facts.extend(
-        rules
-            .lines()
-            .enumerate()
-            .map(|(n, rule)| format!("nft {n:4}: {rule}")),
-    );
+    let mut place = "";
+    for line in rules
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && *line != "}")
+    {
+        facts.insert(format!("nft: {place} {line}"));
+        if line.ends_with('{') {
+            place = line;
+        }
+    }
     if let Ok(entries) = fs::read_dir("/run/netns") {
         for entry in entries {
             facts.insert(format!("netns: {}", entry?.file_name().to_string_lossy()));
