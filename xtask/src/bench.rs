@@ -28,7 +28,7 @@ const CONTAINERS_CONF: &str = "\
 default_ulimits = [\"nofile=20000:20000\", \"nproc=4096:4096\"]
 [engine]
 cgroup_manager = \"cgroupfs\"
-events_logger = \"none\"
+events_logger = \"file\"
 runtime = \"runc\"
 [network]
 network_backend = \"netavark\"

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::account::{self, Account};
 use crate::cargo::{self, cargo};
-use crate::scratch::Scratch;
+use crate::scratch::{self, Scratch};
 use crate::{lane, program, world};
 
 /// Runs unit and integration tests and all lanes, or the lanes that match the filters.
@@ -56,6 +56,8 @@ fn workspace_tests() -> Result<Account> {
 /// cannot run here.
 fn with_nextest() -> Result<Account> {
     let config = cargo::workspace().join("xtask/nextest.toml");
+    let report = cargo::workspace().join("target/nextest/default/junit.xml");
+    let _ = fs::remove_file(&report); // an earlier run's
     let (status, output) = program::echoed(
         cargo()
             .args([
@@ -69,11 +71,15 @@ fn with_nextest() -> Result<Account> {
             .arg(&config),
     )?;
     let mut account = account::of_nextest(&output).unwrap_or_default();
-    let report = cargo::target_directory()?.join("nextest/default/junit.xml");
-    let report = fs::read_to_string(&report)
-        .with_context(|| format!("cannot read {}", report.display()))?
-        .replace("skipped: ", "\nskipped: ");
-    own_skips(&mut account, &report);
+    // Without a report nothing ran, and there is no one to have skipped.
+    let report = fs::read_to_string(&report).unwrap_or_default();
+    for test in report.split("<testcase").skip(1) {
+        let lines = test.replace("skipped: ", "\nskipped: ");
+        own_skips(
+            &mut account,
+            account::skip_reasons(&lines).into_iter().take(1),
+        );
+    }
     if !status.success() && account.failed == 0 {
         account.failed = 1; // it did not compile, or the runner failed
     }
@@ -98,7 +104,7 @@ fn libtest(kinds: &[&str]) -> Result<Account> {
             .args(["--", "--show-output"]),
     )?;
     let mut account = account::of_libtest(&output);
-    own_skips(&mut account, &output);
+    own_skips(&mut account, account::skip_reasons(&output).into_iter());
     if !status.success() && account.failed == 0 {
         account.failed = 1;
     }
@@ -106,8 +112,8 @@ fn libtest(kinds: &[&str]) -> Result<Account> {
 }
 
 /// Counts tests that passed by saying `skipped: REASON` as skipped.
-fn own_skips(account: &mut Account, output: &str) {
-    for reason in account::skip_reasons(output) {
+fn own_skips<'a>(account: &mut Account, reasons: impl Iterator<Item = &'a str>) {
+    for reason in reasons {
         println!("skipped: {}", reason.split("</").next().unwrap_or(reason));
         account.passed = account.passed.saturating_sub(1);
         account.skipped += 1;
@@ -128,8 +134,7 @@ impl Peer {
             Peer::Ours(binaries) => binaries.copy_to(directory).map(drop),
             Peer::Podman => {
                 let podman = program::need("podman")?;
-                let options =
-                    "--cgroup-manager=cgroupfs --storage-driver=overlay --events-backend=none";
+                let options = "--cgroup-manager=cgroupfs --storage-driver=overlay";
                 script(
                     &directory.join("minke"),
                     &format!(
@@ -169,6 +174,7 @@ fn lanes(peer: &Peer, filters: &[String]) -> Result<Account> {
             ..Account::default()
         });
     }
+    scratch::sweep("lanes", Path::new("minke"))?;
     let scratch = Scratch::new("lanes")?;
     peer.install(&scratch.directory("bin")?)?;
     let code = world::run(scratch.path(), lane::INSIDE, filters)?;

@@ -42,7 +42,10 @@ pub fn run(directory: &Path, command: &str, arguments: &[String]) -> Result<i32>
     );
     let us = std::env::current_exe().context("cannot find our own binary")?;
     let path = std::env::var("PATH").unwrap_or_default();
-    let status = Command::new(program::need("unshare")?)
+    // Should we be killed, so is unshare, and with it every process of the world.
+    let status = Command::new(program::need("setpriv")?)
+        .args(["--pdeathsig", "KILL"])
+        .arg(program::need("unshare")?)
         .args([
             "--net",
             "--mount",

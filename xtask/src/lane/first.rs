@@ -129,18 +129,28 @@ const OPTIONS: &[(&[&str], &[&str], &str)] = &[
 fn options_reach_the_container(ground: &Ground) -> Result<Outcome> {
     let site = ground.site_with_image()?;
     let image = site.image();
+    let mut wrong = Vec::new();
     for (options, command, expected) in OPTIONS {
         let network: &[&str] = if options.contains(&"--network") {
             &[]
         } else {
             &["--network=none"]
         };
-        let said = site.ok(&[&["run", "--rm"], network, options, &[&image], command].concat())?;
-        ensure!(
-            said.trim() == *expected,
-            "{options:?} {command:?} printed {said:?}, not {expected:?}"
-        );
+        let arguments = [&["run", "--rm"], network, options, &[&image], command].concat();
+        match site.ok(&arguments) {
+            Ok(said) if said.trim() == *expected => {}
+            Ok(said) => wrong.push(format!(
+                "{options:?} {command:?} printed {said:?}, not {expected:?}"
+            )),
+            Err(error) => wrong.push(format!("{error:#}")),
+        }
     }
+    ensure!(
+        wrong.is_empty(),
+        "{} rows:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
     bind_mounts(&site)?;
     Ok(Passed)
 }

@@ -39,7 +39,7 @@ fn containers_outlive_every_cli_process(ground: &Ground) -> Result<Outcome> {
             .first()
             .is_some_and(|word| *word == ours || word.ends_with("/minke"));
         ensure!(
-            !is_minke || words.iter().any(|word| word == "conmon"),
+            !is_minke || is_monitor(&words),
             "a process of the command line still runs: {words:?}"
         );
     }
@@ -107,7 +107,7 @@ fn monitor_killed(ground: &Ground) -> Result<Outcome> {
     ])?;
     let monitors: Vec<u32> = processes()?
         .into_iter()
-        .filter(|(_, words)| words.iter().any(|word| word == "conmon") && words.contains(&id))
+        .filter(|(_, words)| is_monitor(words) && words.contains(&id))
         .map(|(pid, _)| pid)
         .collect();
     ensure!(
@@ -121,6 +121,14 @@ fn monitor_killed(ground: &Ground) -> Result<Outcome> {
     site.ok(&["rm", "orphan"])?;
     usable(&site)?;
     Ok(Passed)
+}
+
+/// Whether a command line is that of `conmon` or `minke conmon`.
+fn is_monitor(words: &[String]) -> bool {
+    words
+        .iter()
+        .take(2)
+        .any(|word| word == "conmon" || word.ends_with("/conmon"))
 }
 
 /// minke and podman both get their work done on the store, with no repair asked for.

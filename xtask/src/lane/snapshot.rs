@@ -83,12 +83,17 @@ fn network(facts: &mut BTreeSet<String>) -> Result<()> {
         ));
     }
     let rules = Program::new(program::need("nft")?).ok(["--stateless", "list", "ruleset"])?;
-    facts.extend(
-        rules
-            .lines()
-            .enumerate()
-            .map(|(n, rule)| format!("nft {n:4}: {rule}")),
-    );
+    let mut place = "";
+    for line in rules
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && *line != "}")
+    {
+        facts.insert(format!("nft: {place} {line}"));
+        if line.ends_with('{') {
+            place = line;
+        }
+    }
     if let Ok(entries) = fs::read_dir("/run/netns") {
         for entry in entries {
             facts.insert(format!("netns: {}", entry?.file_name().to_string_lossy()));
@@ -97,9 +102,14 @@ fn network(facts: &mut BTreeSet<String>) -> Result<()> {
     Ok(())
 }
 
+/// The driver's home is left out: containers/storage binds it onto itself once, for good.
 fn mounts(root: &Path, facts: &mut BTreeSet<String>) {
     let site = root.parent().unwrap_or(root);
-    for mount in crate::scratch::mounts_below(site) {
+    let home = root.join("overlay");
+    for mount in crate::scratch::mounts_below(site)
+        .iter()
+        .filter(|mount| **mount != home)
+    {
         facts.insert(format!("mount: {}", mount.display()));
     }
 }
