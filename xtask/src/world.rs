@@ -40,7 +40,9 @@ pub fn run(directory: &Path, command: &str, arguments: &[String]) -> Result<i32>
         program::is_root(),
         "namespaces of this kind need root: run it with sudo"
     );
-    let us = std::env::current_exe().context("cannot find our own binary")?;
+    // A copy: cargo may replace our own file while we build the workspace.
+    let us = directory.join("xtask");
+    std::fs::copy("/proc/self/exe", &us).context("cannot copy our own binary")?;
     let path = std::env::var("PATH").unwrap_or_default();
     // Should we be killed, so is unshare, and with it every process of the world.
     let status = Command::new(program::need("setpriv")?)
