@@ -69,6 +69,7 @@ fn demonstrate(state_dir: &Path, container: BorrowedFd<'_>) -> Result<(), Box<dy
         state_dir,
         firewall: &Nftables,
         retain: Retain::Nothing,
+        namespace_gone: false,
     })?;
     Ok(())
 }

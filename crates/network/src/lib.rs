@@ -52,6 +52,7 @@
 //!     state_dir,
 //!     firewall: &Nftables,
 //!     retain: Retain::Nothing,
+//!     namespace_gone: false,
 //! })?;
 //! netns::delete(path)?;
 //! # Ok(()) }

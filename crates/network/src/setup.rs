@@ -93,6 +93,7 @@ impl Drop for Undo<'_> {
             state_dir: self.request.state_dir,
             firewall: self.request.firewall,
             retain: Retain::Nothing,
+            namespace_gone: false,
         };
         if let Err(error) = teardown(&request) {
             let container = &self.request.options.container_id;

@@ -23,6 +23,9 @@ pub struct TeardownRequest<'a> {
     pub firewall: &'a dyn Firewall,
     /// What stays when the last container leaves a network.
     pub retain: Retain,
+    /// The container's namespace was deleted just now and nobody else holds it: its interfaces
+    /// go with it on the kernel's own time, and are not waited for.
+    pub namespace_gone: bool,
 }
 
 /// What stays when the last container leaves a network.
@@ -95,7 +98,9 @@ fn detach(
     let mut route =
         RouteSocket::open().map_err(|source| Error::kernel("open a netlink socket", source))?;
     let mut leases = Leases::open(request.state_dir, &attachment.network.id)?;
-    delete(&mut route, &attachment.host_interface)?;
+    if !request.namespace_gone {
+        delete(&mut route, &attachment.host_interface)?;
+    }
     leases.release(container, &attachment.options.interface_name)?;
     if request.retain == Retain::Network {
         return Ok(false);

@@ -17,7 +17,7 @@ use minke_sys::rooted::Root;
 use oci_spec::runtime::{Process, Spec, User};
 
 use super::attach::{AttachRequest, Relay};
-use super::monitor::{accept, run_to_report};
+use super::monitor::{Protected, accept, run_to_report};
 use super::record::Record;
 use super::runtime::Runtime;
 use super::status::ContainerState;
@@ -151,11 +151,12 @@ impl Engine {
         let process = self.exec_process(&record, exec)?;
         let file = dir.join("process.json");
         write_process(&file, &process)?;
-        let mut command = self.monitor_command(&record);
+        let protected = Protected::new(&record, &self.options.self_exe)?;
+        let mut command = protected.monitor(&record);
         command
             .args(["--api-version", "1", "-c", &record.id, "-u", &session])
             .args(["-n", &record.name, "--full-attach", "-e", "-r"])
-            .arg(&runtime.program)
+            .arg(protected.runtime(&runtime))
             .arg("-b")
             .arg(&dir)
             .arg("-p")

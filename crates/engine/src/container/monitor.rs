@@ -56,12 +56,13 @@ impl Engine {
         crate::engine::make_private_dir(&persist)?;
         let pid_file = bundle.join("pidfile");
         let monitor_pid_file = bundle.join("conmon.pid");
-        let mut command = self.monitor_command(record);
+        let protected = Protected::new(record, &self.options.self_exe)?;
+        let mut command = protected.monitor(record);
         command
             .args(["--api-version", "1", "-c", &record.id, "-u", &record.id])
             .args(["-n", &record.name, "--full-attach"])
             .arg("-r")
-            .arg(&runtime.program)
+            .arg(protected.runtime(runtime))
             .arg("-b")
             .arg(bundle)
             .arg("-p")
@@ -103,18 +104,6 @@ impl Engine {
         Ok(Monitored { init, monitor })
     }
 
-    /// The monitor that a container was made for.
-    pub(crate) fn monitor_command(&self, record: &Record) -> Command {
-        match &record.config.conmon {
-            Some(program) => Command::new(program),
-            None => {
-                let mut command = Command::new(&self.options.self_exe);
-                command.arg("conmon");
-                command
-            }
-        }
-    }
-
     /// What the monitor runs at the container's end: us, on the same directories.
     fn exit_command(&self, record: &Record) -> Vec<std::ffi::OsString> {
         let mut words: Vec<std::ffi::OsString> = vec![
@@ -128,6 +117,7 @@ impl Engine {
             self.places.networks.clone().into(),
             "container".into(),
             "cleanup".into(),
+            "--sweep".into(),
         ];
         if record.config.spec.remove {
             words.push("--rm".into());
@@ -142,6 +132,57 @@ impl Engine {
             args.push(word);
         }
         args
+    }
+}
+
+/// Our own binary as a copy that no container can write to (CVE-2019-5736). An embedded monitor
+/// runs from it, and so does the embedded runtime that it starts: neither has to make one.
+pub(crate) struct Protected {
+    copy: Option<OwnedFd>,
+    name: PathBuf,
+}
+
+impl Protected {
+    pub fn new(record: &Record, self_exe: &Path) -> Result<Self> {
+        let copy = match &record.config.conmon {
+            Some(_) => None,
+            None => {
+                // Close-on-exec as it is: the name is resolved before descriptors are closed.
+                let copy = minke_sys::exe::protected()
+                    .map_err(Error::system("make a safe copy of our binary"))?;
+                Some(copy)
+            }
+        };
+        Ok(Self {
+            copy,
+            name: self_exe.to_owned(),
+        })
+    }
+
+    /// The monitor that a container was made for.
+    pub fn monitor(&self, record: &Record) -> Command {
+        use std::os::unix::process::CommandExt;
+        match (&record.config.conmon, &self.copy) {
+            (None, Some(copy)) => {
+                let mut command = Command::new(format!("/proc/self/fd/{}", copy.as_raw_fd()));
+                command.arg0(&self.name).arg("conmon");
+                command
+            }
+            (Some(program), _) => Command::new(program),
+            (None, None) => {
+                let mut command = Command::new(&self.name);
+                command.arg("conmon");
+                command
+            }
+        }
+    }
+
+    /// The runtime as the monitor should name it.
+    pub fn runtime(&self, runtime: &Runtime) -> PathBuf {
+        if self.copy.is_some() && runtime.is_embedded() {
+            return PathBuf::from("/proc/self/exe");
+        }
+        runtime.program.clone()
     }
 }
 

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use minke_network::config::{DEFAULT_NETWORK, Networks};
 use minke_network::firewall::Nftables;
 use minke_network::netavark::{NetworkOptions, PerNetworkOptions, PortMapping, StatusBlock};
 use minke_network::{Retain, SetupRequest, TeardownRequest, netns, ports};
 use minke_runtime_spec::container::NetworkMode;
+use minke_sys::lock::{Lock, LockKind};
 
 use super::lock::Locked;
 use super::record::Record;
@@ -44,6 +46,13 @@ impl Engine {
 
     /// Undoes [`Engine::set_up_network`]; done already is success.
     pub(crate) fn tear_down_network(&self, locked: &mut Locked) -> Result<()> {
+        let shared = self.shares_network(&locked.record)?;
+        // The monitor's exit command sweeps idle networks; with no monitor nobody else will.
+        let monitored = locked
+            .record
+            .state
+            .monitor
+            .is_some_and(|monitor| monitor.is_alive());
         let state = &mut locked.record.state;
         // With the namespace its interfaces go, on the kernel's own time.
         if let Some(path) = state.netns.take() {
@@ -55,10 +64,77 @@ impl Engine {
                 options: &options,
                 state_dir: &state_dir,
                 firewall: &Nftables,
-                retain: Retain::Nothing,
+                retain: if monitored {
+                    Retain::Network
+                } else {
+                    Retain::Nothing
+                },
+                namespace_gone: !shared,
             })?;
         }
         state.addresses = BTreeMap::<String, StatusBlock>::new();
+        Ok(())
+    }
+
+    /// Whether a living container has joined this one's network namespace.
+    fn shares_network(&self, record: &Record) -> Result<bool> {
+        Ok(self.database()?.list()?.iter().any(|other| {
+            let joined = match &other.config.spec.namespaces.network {
+                NetworkMode::Container(name) => {
+                    *name == record.name || (name.len() >= 3 && record.id.starts_with(name))
+                }
+                _ => false,
+            };
+            joined && self.status(other).0.is_alive()
+        }))
+    }
+
+    /// Removes bridges and rules of networks nobody has been in for `patience`. The kernel takes
+    /// tens of milliseconds for it, and the next container would want them again: so nobody
+    /// waits for it, and a while goes by before.
+    ///
+    /// Run at each container's end, by the monitor. At most two processes do it at once: one
+    /// that sweeps, and one that will look again after it.
+    ///
+    /// # Errors
+    /// What could not be removed.
+    pub fn sweep_networks(&self, patience: Duration) -> Result<()> {
+        if self.places.rootless {
+            return Ok(());
+        }
+        let dir = self.runtime_dir("network")?;
+        let path = dir.join("sweep-next.lock");
+        let next = Lock::try_open(&path, LockKind::Exclusive);
+        let Some(next) = next.map_err(Error::path("lock", &path))? else {
+            return Ok(());
+        };
+        let path = dir.join("sweep.lock");
+        let _sweeping =
+            Lock::open(&path, LockKind::Exclusive).map_err(Error::path("lock", &path))?;
+        drop(next);
+        std::thread::sleep(patience);
+        for network in Networks::load(&self.places.networks)?.iter() {
+            let bridge = network.network_interface.as_deref().unwrap_or_default();
+            if bridge.is_empty() || !Path::new("/sys/class/net").join(bridge).exists() {
+                continue;
+            }
+            // Nobody leaves; if nobody is left, the network goes.
+            let name = network.name.clone();
+            let options = NetworkOptions {
+                container_id: "sweep".into(),
+                container_name: "sweep".into(),
+                networks: [(name.clone(), PerNetworkOptions::named("eth0"))].into(),
+                network_info: [(name, network.clone())].into(),
+                ..NetworkOptions::default()
+            };
+            minke_network::teardown(&TeardownRequest {
+                options: &options,
+                state_dir: &dir,
+                firewall: &Nftables,
+                retain: Retain::Nothing,
+                namespace_gone: false,
+            })?;
+        }
         Ok(())
     }
 

@@ -131,6 +131,7 @@ fn be_killed(dir: &std::path::Path) -> ! {
             state_dir,
             firewall: &Nftables,
             retain: Retain::Nothing,
+            namespace_gone: false,
         })
         .unwrap();
     }

@@ -86,6 +86,7 @@ impl World {
             state_dir: &self.state_dir(),
             firewall: &Nftables,
             retain,
+            namespace_gone: false,
         })
     }
 
