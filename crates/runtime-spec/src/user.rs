@@ -92,6 +92,11 @@ pub fn resolve(text: &str, group_add: &[String], read: &ReadFile<'_>) -> Result<
     } else {
         resolved.gid = find_group(group, &groups)?;
     }
+    if !text.is_empty() {
+        // Negative permissions of a group hold for a process only if it lists it
+        // (CVE-2022-2989): as Podman does, the primary group is among the others.
+        resolved.additional_gids.push(resolved.gid);
+    }
     for group in group_add {
         resolved.additional_gids.push(find_group(group, &groups)?);
     }
@@ -212,16 +217,16 @@ mod tests {
     fn users_are_resolved() {
         for (text, uid, gid, groups, home) in [
             ("", 0, 0, &[29][..], "/root"),
-            ("root", 0, 0, &[29][..], "/root"),
-            ("0", 0, 0, &[29][..], "/root"),
-            ("web", 33, 33, &[29, 44][..], "/var/www"),
-            ("33", 33, 33, &[29, 44][..], "/var/www"),
-            ("web:video", 33, 44, &[][..], "/var/www"),
-            ("web:7", 33, 7, &[][..], "/var/www"),
-            ("1000", 1000, 0, &[][..], "/"),
-            ("1000:1001", 1000, 1001, &[][..], "/"),
-            (":video", 0, 44, &[][..], "/root"),
-            ("nobody", 65534, 65534, &[][..], "/"),
+            ("root", 0, 0, &[0, 29][..], "/root"),
+            ("0", 0, 0, &[0, 29][..], "/root"),
+            ("web", 33, 33, &[29, 33, 44][..], "/var/www"),
+            ("33", 33, 33, &[29, 33, 44][..], "/var/www"),
+            ("web:video", 33, 44, &[44][..], "/var/www"),
+            ("web:7", 33, 7, &[7][..], "/var/www"),
+            ("1000", 1000, 0, &[0][..], "/"),
+            ("1000:1001", 1000, 1001, &[1001][..], "/"),
+            (":video", 0, 44, &[44][..], "/root"),
+            ("nobody", 65534, 65534, &[65534][..], "/"),
         ] {
             let user = resolve(text, &[], &read).unwrap();
             assert_eq!((user.uid, user.gid), (uid, gid), "{text}");
@@ -259,7 +264,7 @@ mod tests {
     fn groups_are_added() {
         let add = ["video".to_owned(), "7".to_owned(), "audio".to_owned()];
         let user = resolve("web", &add, &read).unwrap();
-        assert_eq!(user.additional_gids, [7, 29, 44]);
+        assert_eq!(user.additional_gids, [7, 29, 33, 44]);
     }
 
     #[test]

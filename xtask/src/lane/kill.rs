@@ -65,7 +65,7 @@ fn cli_killed_during_pull(ground: &Ground) -> Result<Outcome> {
 
 fn cli_killed_during_run(ground: &Ground) -> Result<Outcome> {
     let site = ground.site_with_image()?;
-    let before = Snapshot::of(&site.root())?;
+    let before = Snapshot::at_rest(&site.root())?;
     let image = site.image();
     for moment in MOMENTS {
         let publish = format!("127.0.0.1:{}:80", free_port()?);
@@ -79,7 +79,7 @@ fn cli_killed_during_run(ground: &Ground) -> Result<Outcome> {
         site.ok(&["rm", "--all", "--force", "--time", "0"])
             .with_context(context)?;
         before
-            .same(&Snapshot::of(&site.root())?)
+            .same(&Snapshot::at_rest(&site.root())?)
             .with_context(context)?;
     }
     Ok(Passed)

@@ -17,7 +17,7 @@ cases![a_whole_life, a_failed_start, many_at_once];
 
 fn a_whole_life(ground: &Ground) -> Result<Outcome> {
     let site = ground.site_with_image()?;
-    let before = Snapshot::of(&site.root())?;
+    let before = Snapshot::at_rest(&site.root())?;
     let running = processes()?.len();
     let port = free_port()?;
     let publish = format!("127.0.0.1:{port}:80");
@@ -27,14 +27,14 @@ fn a_whole_life(ground: &Ground) -> Result<Outcome> {
     site.ok(&["stop", &id])?;
     site.ok(&["start", &id])?;
     site.ok(&["rm", "--force", "--time", "0", &id])?;
-    before.same(&Snapshot::of(&site.root())?)?;
+    before.same_soon(&site.root())?;
     no_traces(&id, running)?;
     Ok(Passed)
 }
 
 fn a_failed_start(ground: &Ground) -> Result<Outcome> {
     let site = ground.site_with_image()?;
-    let before = Snapshot::of(&site.root())?;
+    let before = Snapshot::at_rest(&site.root())?;
     let running = processes()?.len();
     for command in ["no-such-command", "/etc"] {
         let publish = format!("127.0.0.1:{}:80", free_port()?);
@@ -43,14 +43,14 @@ fn a_failed_start(ground: &Ground) -> Result<Outcome> {
             .call(["run", "--rm", "-p", &publish, &site.image(), command])?;
         ensure!([126, 127].contains(&ended.code), "{ended}");
     }
-    before.same(&Snapshot::of(&site.root())?)?;
+    before.same_soon(&site.root())?;
     no_traces("no container", running)?;
     Ok(Passed)
 }
 
 fn many_at_once(ground: &Ground) -> Result<Outcome> {
     let site = ground.site_with_image()?;
-    let before = Snapshot::of(&site.root())?;
+    let before = Snapshot::at_rest(&site.root())?;
     let running = processes()?.len();
     let (minke, image) = (site.minke(), site.image());
     std::thread::scope(|scope| -> Result<()> {
@@ -69,7 +69,7 @@ fn many_at_once(ground: &Ground) -> Result<Outcome> {
         }
         Ok(())
     })?;
-    before.same(&Snapshot::of(&site.root())?)?;
+    before.same_soon(&site.root())?;
     no_traces("no container", running)?;
     Ok(Passed)
 }

@@ -3,11 +3,15 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::program::{self, Program};
+
+/// How long what is kept for a while may stay.
+const SETTLING: Duration = Duration::from_secs(12);
 
 /// What a store holds and what the network looks like, one fact a line.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,6 +30,32 @@ impl Snapshot {
         network(&mut facts)?;
         mounts(root, &mut facts);
         Ok(Snapshot { facts })
+    }
+
+    /// As [`Snapshot::of`], once networks nobody is in are gone: minke keeps one for a few
+    /// seconds, for the next container. Where somebody stays in it, it is taken as it is.
+    pub fn at_rest(root: &Path) -> Result<Snapshot> {
+        let patience = Instant::now() + SETTLING;
+        loop {
+            let now = Self::of(root)?;
+            let idle = |fact: &String| fact == "link: podman0" || fact.contains("inet minke");
+            if !now.facts.iter().any(idle) || Instant::now() > patience {
+                return Ok(now);
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Fails, naming each difference, unless `root` is as it was, now or in a few seconds.
+    pub fn same_soon(&self, root: &Path) -> Result<()> {
+        let patience = Instant::now() + SETTLING;
+        loop {
+            let result = self.same(&Self::of(root)?);
+            if result.is_ok() || Instant::now() > patience {
+                return result;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
     }
 
     /// Fails, naming each difference, unless `later` is the same.

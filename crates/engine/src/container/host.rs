@@ -134,7 +134,11 @@ impl Engine {
             ..Host::default()
         };
         if let Some(capabilities) = &conf.capabilities {
-            host.default_capabilities = capabilities.iter().cloned().collect();
+            // containers.conf spells them with and without `CAP_`.
+            host.default_capabilities = capabilities
+                .iter()
+                .map(|name| capability::normalize(name))
+                .collect::<std::result::Result<_, _>>()?;
         }
         if let Some(root) = root {
             host.user = resolve_user(root, spec, &record.config.image)?;

@@ -69,7 +69,7 @@ impl Engine {
                 } else {
                     Retain::Nothing
                 },
-                namespace_gone: !shared,
+                namespace_gone: monitored && !shared,
             })?;
         }
         state.addresses = BTreeMap::<String, StatusBlock>::new();
