@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use minke_network::config::{DEFAULT_NETWORK, Networks};
@@ -114,8 +114,8 @@ impl Engine {
         drop(next);
         std::thread::sleep(patience);
         for network in Networks::load(&self.places.networks)?.iter() {
-            let bridge = network.network_interface.as_deref().unwrap_or_default();
-            if bridge.is_empty() || !Path::new("/sys/class/net").join(bridge).exists() {
+            // Where nobody ever took a lease there is nothing to remove.
+            if !dir.join(format!("{}.lock", network.id)).exists() {
                 continue;
             }
             // Nobody leaves; if nobody is left, the network goes.
