@@ -16,7 +16,7 @@ use crate::foreground::Forwarder;
 use crate::kill::kill;
 use crate::pause::{pause, resume};
 use crate::start::start;
-use crate::state::{OCI_VERSION, StateRoot};
+use crate::state::{Container, OCI_VERSION, StateRoot};
 
 /// What the process's surroundings say, read by the binary and handed in.
 #[derive(Debug, Clone, Default)]
@@ -396,14 +396,19 @@ impl Exec {
         if self.no_new_privs {
             process.set_no_new_privileges(Some(true));
         }
-        if let Some(user) = &self.user {
-            process.set_user(parse_user(user, &self.additional_gids)?);
-        }
+        let mut user = match &self.user {
+            Some(user) => parse_user(user)?,
+            None => process.user().clone(),
+        };
+        let mut groups = user.additional_gids().clone().unwrap_or_default();
+        groups.extend(&self.additional_gids);
+        user.set_additional_gids(Some(groups));
+        process.set_user(user);
         Ok(process)
     }
 }
 
-fn parse_user(text: &str, groups: &[u32]) -> Result<oci_spec::runtime::User> {
+fn parse_user(text: &str) -> Result<oci_spec::runtime::User> {
     let (uid, gid) = text.split_once(':').unwrap_or((text, "0"));
     let number = |part: &str| {
         part.parse::<u32>()
@@ -412,7 +417,6 @@ fn parse_user(text: &str, groups: &[u32]) -> Result<oci_spec::runtime::User> {
     UserBuilder::default()
         .uid(number(uid)?)
         .gid(number(gid)?)
-        .additional_gids(groups.to_vec())
         .build()
         .map_err(|error| Error::config(error.to_string()))
 }
@@ -427,20 +431,38 @@ fn list(root: &StateRoot, format: &str, quiet: bool) -> Result<i32> {
         let reports: Vec<_> = containers.iter().map(|each| each.report()).collect();
         print_json(&reports);
     } else {
-        println("ID\tPID\tSTATUS\tBUNDLE\tCREATED");
-        for container in &containers {
-            let record = &container.record;
-            let pid = record.init.map_or(0, |init| init.pid);
-            println(&format!(
-                "{}\t{pid}\t{}\t{}\t{}",
-                record.id,
-                container.status().as_str(),
-                record.bundle.display(),
-                record.created
-            ));
-        }
+        print_table(&containers);
     }
     Ok(0)
+}
+
+fn print_table(containers: &[Container]) {
+    let head = ["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"].map(str::to_owned);
+    let mut rows = vec![head];
+    rows.extend(containers.iter().map(|container| {
+        let report = container.report();
+        [
+            container.record.id.clone(),
+            report.pid().to_string(),
+            report.status().as_str().to_owned(),
+            container.record.bundle.display().to_string(),
+            container.record.created.clone(),
+            // By number: names are the host's to look up.
+            container
+                .owner()
+                .map_or_else(String::new, |uid| format!("#{uid}")),
+        ]
+    }));
+    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
+    let widths: [usize; 6] = std::array::from_fn(width);
+    for row in &rows {
+        let cells: Vec<String> = row
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| format!("{cell:<width$}"))
+            .collect();
+        println(cells.join("   ").trim_end());
+    }
 }
 
 fn processes(root: &StateRoot, format: &str, id: &str) -> Result<i32> {
@@ -472,18 +494,13 @@ fn write_spec(bundle: &Path, rootless: bool) -> Result<i32> {
         )
     });
     let path = bundle.join("config.json");
-    if path.exists() {
-        return Err(Error::config(format!(
-            "{} exists: remove it first",
-            path.display()
-        )));
-    }
     let spec = crate::default_spec::default_spec(ids);
     let text = serde_json::to_vec_pretty(&spec).map_err(|source| Error::Parse {
         path: path.clone(),
         source,
     })?;
-    std::fs::write(&path, text).map_err(Error::path("write", path))?;
+    let written = std::fs::File::create_new(&path).and_then(|mut file| file.write_all(&text));
+    written.map_err(Error::path("write", path))?;
     Ok(0)
 }
 

@@ -89,9 +89,6 @@ fn check(spec: &Spec) -> Result<()> {
     if linux.intel_rdt().is_some() {
         return unsupported("linux.intelRdt");
     }
-    if linux.personality().is_some() {
-        return unsupported("linux.personality");
-    }
     if let Some(hooks) = spec.hooks() {
         let given = |list: &Option<Vec<_>>| list.as_ref().is_some_and(|list| !list.is_empty());
         if given(hooks.create_container()) || given(hooks.start_container()) {

@@ -70,11 +70,11 @@ pub fn exec(
         into_cgroup: None,
         linux: None,
     };
-    let launched = launch.run(|_| Ok(()))?;
-    if let Some(path) = &request.pid_file {
-        crate::create::write_pid(path, launched.pid)?;
-    }
-    Ok(launched)
+    let pid_file = request.pid_file.as_deref();
+    launch.run(
+        |_| Ok(()),
+        |pid| pid_file.map_or(Ok(()), |path| crate::create::write_pid(path, pid)),
+    )
 }
 
 /// Every namespace in which `pid` is and we are not.

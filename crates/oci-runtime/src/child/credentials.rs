@@ -81,14 +81,14 @@ pub(super) fn join_keyring(name: &CStr) {
 }
 
 fn set_limits(process: &ProcessPlan) -> Done {
-    for (index, (resource, limit)) in process.limits.iter().enumerate() {
-        // SAFETY: `limit` is a live rlimit64 that the kernel only reads.
+    for (index, limit) in process.limits.iter().enumerate() {
+        // SAFETY: `limit.value` is a live rlimit64 that the kernel only reads.
         let result = unsafe {
             libc::syscall(
                 libc::SYS_prlimit64,
                 0,
-                *resource,
-                std::ptr::from_ref(limit),
+                limit.resource,
+                std::ptr::from_ref(&limit.value),
                 std::ptr::null_mut::<libc::rlimit64>(),
             )
         };

@@ -1,0 +1,5 @@
+//! The built runtime on the real kernel, as root.
+
+mod bundle;
+mod crash;
+mod lifecycle;
