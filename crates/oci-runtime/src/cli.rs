@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use minke_sys::pidfd::ExitStatus;
 use oci_spec::runtime::{Process, UserBuilder};
 
+use crate::config::Bundle;
 use crate::create::{CreateRequest, create};
 use crate::delete::delete;
 use crate::error::{Error, Result};
@@ -15,6 +16,7 @@ use crate::exec::{ExecRequest, exec};
 use crate::foreground::Forwarder;
 use crate::kill::kill;
 use crate::pause::{pause, resume};
+use crate::relay::{Expected, Terminal};
 use crate::start::start;
 use crate::state::{Container, OCI_VERSION, StateRoot};
 
@@ -50,7 +52,7 @@ struct Options {
     #[arg(long, global = true)]
     systemd_cgroup: bool,
     /// Whether cgroups may be missing: true, false or auto
-    #[arg(long, global = true, default_value = "auto")]
+    #[arg(long, default_value = "auto")]
     rootless: String,
     #[command(subcommand)]
     command: Command,
@@ -325,6 +327,7 @@ impl Create {
             bundle: self.bundle.clone(),
             pid_file: self.pid_file.clone(),
             console_socket: self.console_socket.clone(),
+            terminal: None,
             preserve_fds: self.preserve_fds,
             no_new_keyring: self.no_new_keyring,
             cgroup_optional,
@@ -336,18 +339,25 @@ fn run_whole(root: &StateRoot, args: &Run, cgroup_optional: bool) -> Result<i32>
     protect()?;
     let id = &args.create.id;
     let forwarder = Forwarder::new().map_err(Error::system("catch signals"))?;
-    let launched = create(root, id, &args.create.request(cgroup_optional)?)?;
-    let started = start(root, id);
-    if args.detach && started.is_ok() {
+    let mut request = args.create.request(cgroup_optional)?;
+    let expected = expect_terminal(args.detach, request.console_socket.is_some())?;
+    request.terminal = expected.as_ref().map(Expected::socket);
+    let wants_terminal = Bundle::open(&request.bundle)?.has_terminal();
+    let launched = create(root, id, &request)?;
+    drop(request);
+    let status = take_terminal(expected, wants_terminal).and_then(|mut terminal| {
+        start(root, id)?;
+        if args.detach {
+            return Ok(0);
+        }
+        forwarder
+            .wait(&launched.process, terminal.as_mut())
+            .map_err(Error::system("wait for the container"))
+            .map(ExitStatus::code)
+    });
+    if args.detach && status.is_ok() {
         return Ok(0);
     }
-    let status = match started {
-        Ok(()) => forwarder
-            .wait(&launched.process)
-            .map_err(Error::system("wait for the container"))
-            .map(ExitStatus::code),
-        Err(error) => Err(error),
-    };
     if !args.keep {
         delete(root, id, true)?;
     }
@@ -357,9 +367,11 @@ fn run_whole(root: &StateRoot, args: &Run, cgroup_optional: bool) -> Result<i32>
 fn exec_command(root: &StateRoot, args: Exec) -> Result<i32> {
     protect()?;
     let process = args.to_process(root)?;
+    let expected = expect_terminal(args.detach, args.console_socket.is_some())?;
     let request = ExecRequest {
         pid_file: args.pid_file,
         console_socket: args.console_socket,
+        terminal: expected.as_ref().map(Expected::socket),
         preserve_fds: args.preserve_fds,
     };
     let forwarder = Forwarder::new().map_err(Error::system("catch signals"))?;
@@ -367,10 +379,29 @@ fn exec_command(root: &StateRoot, args: Exec) -> Result<i32> {
     if args.detach {
         return Ok(0);
     }
+    drop(request);
+    let wants_terminal = process.terminal().unwrap_or(false);
+    let mut terminal = take_terminal(expected, wants_terminal)?;
     let status = forwarder
-        .wait(&launched.process)
+        .wait(&launched.process, terminal.as_mut())
         .map_err(Error::system("wait for the process"))?;
     Ok(status.code())
+}
+
+/// In the foreground with no monitor to take the terminal, it is ours to serve.
+fn expect_terminal(detach: bool, has_socket: bool) -> Result<Option<Expected>> {
+    (!detach && !has_socket)
+        .then(Expected::new)
+        .transpose()
+        .map_err(Error::system("make a socket pair"))
+}
+
+fn take_terminal(expected: Option<Expected>, wanted: bool) -> Result<Option<Terminal>> {
+    expected
+        .filter(|_| wanted)
+        .map(Expected::terminal)
+        .transpose()
+        .map_err(Error::system("receive the terminal"))
 }
 
 impl Exec {
@@ -380,7 +411,7 @@ impl Exec {
             return crate::config::read_json(path);
         }
         let container = root.load(&self.id)?;
-        let bundle = crate::config::Bundle::open(&container.record.bundle)?;
+        let bundle = Bundle::open(&container.record.bundle)?;
         let mut process = bundle.process()?.clone();
         if self.command.is_empty() {
             return Err(Error::config("exec needs a command or --process"));

@@ -40,6 +40,12 @@ impl Bundle {
         Ok(self.dir.join(root.path()))
     }
 
+    /// Whether the process wants a terminal.
+    pub fn has_terminal(&self) -> bool {
+        self.process()
+            .is_ok_and(|process| process.terminal().unwrap_or(false))
+    }
+
     /// The process section.
     pub fn process(&self) -> Result<&Process> {
         self.spec

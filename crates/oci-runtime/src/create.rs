@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use minke_sys::cgroup::{Cgroups, Group, Mode};
@@ -25,6 +26,8 @@ pub struct CreateRequest {
     pub pid_file: Option<PathBuf>,
     /// Send the terminal's master to this Unix socket.
     pub console_socket: Option<PathBuf>,
+    /// Send it over this connected socket instead.
+    pub terminal: Option<Arc<OwnedFd>>,
     /// Keep descriptors 3..3+n open in the container.
     pub preserve_fds: u32,
     /// Keep the caller's session keyring.
@@ -44,6 +47,7 @@ pub fn create(root: &StateRoot, id: &str, request: &CreateRequest) -> Result<Lau
     let cgroup_path = cgroup_path(&bundle.spec, id);
     let extras = Extras {
         console_socket: request.console_socket.clone(),
+        terminal: request.terminal.clone(),
         preserved_fds: request.preserve_fds,
         keyring: (!request.no_new_keyring).then(|| format!("_ses.{id}")),
         filter_cache: root.filter_cache(),

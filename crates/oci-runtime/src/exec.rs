@@ -1,7 +1,9 @@
 //! `exec`: one more process in a running container.
 
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use oci_spec::runtime::Process;
 
@@ -19,6 +21,8 @@ pub struct ExecRequest {
     pub pid_file: Option<PathBuf>,
     /// Send the terminal's master to this Unix socket.
     pub console_socket: Option<PathBuf>,
+    /// Send it over this connected socket instead.
+    pub terminal: Option<Arc<OwnedFd>>,
     /// Keep descriptors 3..3+n open in the process.
     pub preserve_fds: u32,
 }
@@ -57,6 +61,7 @@ pub fn exec(
     let linux = prepare::linux(&bundle.spec)?;
     let extras = Extras {
         console_socket: request.console_socket.clone(),
+        terminal: request.terminal.clone(),
         preserved_fds: request.preserve_fds,
         keyring: None,
         filter_cache: root.filter_cache(),

@@ -163,18 +163,19 @@ impl Launch<'_> {
         let error = match result {
             Ok(Ending::Ready) => match self.commit(socket, launched.pid, record) {
                 Ok(()) => return Ok(launched),
-                Err(error) => {
-                    end(&launched);
-                    return Err(error);
-                }
+                Err(error) => error,
             },
             Ok(Ending::Failed(failure)) => step::explain(self.plan, failure),
             Ok(Ending::Gone) => gone(),
-            // A child that failed on its own says it better than our write to it.
-            Err(error) => match receive(socket) {
-                Ok(Message::Failure(failure)) => step::explain(self.plan, failure),
-                _ => error,
-            },
+            Err(error) => {
+                // It may wait for us; what it has said before stays to be read.
+                let _ = launched.process.signal(libc::SIGKILL);
+                match receive(socket) {
+                    // A child that failed on its own says it better than our write to it.
+                    Ok(Message::Failure(failure)) => step::explain(self.plan, failure),
+                    _ => error,
+                }
+            }
         };
         end(&launched);
         Err(error)

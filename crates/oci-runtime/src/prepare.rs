@@ -1,9 +1,11 @@
 //! From a bundle to a [`Plan`]: everything that can be decided before the clone.
 
 use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use minke_seccomp::Architecture;
 use minke_sys::cgroup::Cgroups;
@@ -25,6 +27,7 @@ use crate::plan::{ConsolePlan, Device, Plan, RootPlan, Sysctl, Target, c_string}
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Extras {
     pub console_socket: Option<PathBuf>,
+    pub terminal: Option<Arc<OwnedFd>>,
     pub preserved_fds: u32,
     /// Name of the session keyring; `None` keeps the caller's.
     pub keyring: Option<String>,
@@ -157,19 +160,24 @@ fn console(process: &Process, extras: &Extras) -> Result<Option<ConsolePlan>> {
         (false, Some(_)) => Err(Error::config(
             "a console socket was given but process.terminal is false",
         )),
-        (true, None) => Err(Error::Unsupported {
-            what: "process.terminal without --console-socket".into(),
-        }),
-        (true, Some(path)) => {
-            let socket = UnixStream::connect(path)
-                .map_err(Error::path("connect to console socket", path))?;
+        (true, given) => {
+            let socket = match (given, &extras.terminal) {
+                (Some(path), _) => UnixStream::connect(path)
+                    .map_err(Error::path("connect to console socket", path))?
+                    .into(),
+                (None, Some(socket)) => socket
+                    .try_clone()
+                    .map_err(Error::system("duplicate the console socket"))?,
+                (None, None) => {
+                    return Err(Error::config(
+                        "process.terminal is set: give --console-socket, or stay in the foreground",
+                    ));
+                }
+            };
             let size = process
                 .console_size()
                 .map(|size| (clamp(size.height()), clamp(size.width())));
-            Ok(Some(ConsolePlan {
-                socket: socket.into(),
-                size,
-            }))
+            Ok(Some(ConsolePlan { socket, size }))
         }
     }
 }

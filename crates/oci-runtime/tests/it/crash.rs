@@ -45,17 +45,19 @@ fn a_killed_create_leaves_nothing_in_the_way() {
 fn again(bundle: &Bundle) {
     // The child of the killed runtime may live for the moment it takes to see that.
     eventually("created again", || {
-        let output = bundle
+        // Not a pipe: the container would hold it open.
+        let errors = bundle.dir().join("errors");
+        let status = bundle
             .command()
             .args(["create", &bundle.id])
             .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .output()
+            .stderr(std::fs::File::create(&errors).unwrap())
+            .status()
             .unwrap();
-        if output.status.success() {
+        if status.success() {
             return true;
         }
-        let reason = text(&output);
+        let reason = std::fs::read_to_string(&errors).unwrap();
         assert!(reason.contains("already exists"), "{reason}");
         match bundle.status().as_str() {
             "created" => true,

@@ -104,7 +104,9 @@ fn signals_start_at_their_defaults() {
     if !able() {
         return;
     }
-    let bundle = Bundle::new("grep -E '^Sig(Blk|Ign|Cgt)' /proc/self/status");
+    let mut bundle = Bundle::new("");
+    bundle.config["process"]["args"] =
+        json!(["grep", "-E", "^Sig(Blk|Ign|Cgt)", "/proc/self/status"]);
     let output = bundle.output();
     for line in output.lines() {
         assert!(line.ends_with("\t0000000000000000"), "{output}");
