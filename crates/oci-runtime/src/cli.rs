@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use minke_sys::pidfd::ExitStatus;
 use oci_spec::runtime::{Process, UserBuilder};
 
+use crate::config::Bundle;
 use crate::create::{CreateRequest, create};
 use crate::delete::delete;
 use crate::error::{Error, Result};
@@ -15,8 +16,9 @@ use crate::exec::{ExecRequest, exec};
 use crate::foreground::Forwarder;
 use crate::kill::kill;
 use crate::pause::{pause, resume};
+use crate::relay::{Expected, Terminal};
 use crate::start::start;
-use crate::state::{OCI_VERSION, StateRoot};
+use crate::state::{Container, OCI_VERSION, StateRoot};
 
 /// What the process's surroundings say, read by the binary and handed in.
 #[derive(Debug, Clone, Default)]
@@ -50,7 +52,7 @@ struct Options {
     #[arg(long, global = true)]
     systemd_cgroup: bool,
     /// Whether cgroups may be missing: true, false or auto
-    #[arg(long, global = true, default_value = "auto")]
+    #[arg(long, default_value = "auto")]
     rootless: String,
     #[command(subcommand)]
     command: Command,
@@ -328,6 +330,7 @@ impl Create {
             bundle: self.bundle.clone(),
             pid_file: self.pid_file.clone(),
             console_socket: self.console_socket.clone(),
+            terminal: None,
             preserve_fds: self.preserve_fds,
             no_new_keyring: self.no_new_keyring,
             cgroup_optional,
@@ -339,18 +342,25 @@ fn run_whole(root: &StateRoot, args: &Run, cgroup_optional: bool) -> Result<i32>
     protect()?;
     let id = &args.create.id;
     let forwarder = Forwarder::new().map_err(Error::system("catch signals"))?;
-    let launched = create(root, id, &args.create.request(cgroup_optional)?)?;
-    let started = start(root, id);
-    if args.detach && started.is_ok() {
+    let mut request = args.create.request(cgroup_optional)?;
+    let expected = expect_terminal(args.detach, request.console_socket.is_some())?;
+    request.terminal = expected.as_ref().map(Expected::socket);
+    let wants_terminal = Bundle::open(&request.bundle)?.has_terminal();
+    let launched = create(root, id, &request)?;
+    drop(request);
+    let status = take_terminal(expected, wants_terminal).and_then(|mut terminal| {
+        start(root, id)?;
+        if args.detach {
+            return Ok(0);
+        }
+        forwarder
+            .wait(&launched.process, terminal.as_mut())
+            .map_err(Error::system("wait for the container"))
+            .map(ExitStatus::code)
+    });
+    if args.detach && status.is_ok() {
         return Ok(0);
     }
-    let status = match started {
-        Ok(()) => forwarder
-            .wait(&launched.process)
-            .map_err(Error::system("wait for the container"))
-            .map(ExitStatus::code),
-        Err(error) => Err(error),
-    };
     if !args.keep {
         delete(root, id, true)?;
     }
@@ -360,9 +370,11 @@ fn run_whole(root: &StateRoot, args: &Run, cgroup_optional: bool) -> Result<i32>
 fn exec_command(root: &StateRoot, args: Exec) -> Result<i32> {
     protect()?;
     let process = args.to_process(root)?;
+    let expected = expect_terminal(args.detach, args.console_socket.is_some())?;
     let request = ExecRequest {
         pid_file: args.pid_file,
         console_socket: args.console_socket,
+        terminal: expected.as_ref().map(Expected::socket),
         preserve_fds: args.preserve_fds,
     };
     let forwarder = Forwarder::new().map_err(Error::system("catch signals"))?;
@@ -370,10 +382,29 @@ fn exec_command(root: &StateRoot, args: Exec) -> Result<i32> {
     if args.detach {
         return Ok(0);
     }
+    drop(request);
+    let wants_terminal = process.terminal().unwrap_or(false);
+    let mut terminal = take_terminal(expected, wants_terminal)?;
     let status = forwarder
-        .wait(&launched.process)
+        .wait(&launched.process, terminal.as_mut())
         .map_err(Error::system("wait for the process"))?;
     Ok(status.code())
+}
+
+/// In the foreground with no monitor to take the terminal, it is ours to serve.
+fn expect_terminal(detach: bool, has_socket: bool) -> Result<Option<Expected>> {
+    (!detach && !has_socket)
+        .then(Expected::new)
+        .transpose()
+        .map_err(Error::system("make a socket pair"))
+}
+
+fn take_terminal(expected: Option<Expected>, wanted: bool) -> Result<Option<Terminal>> {
+    expected
+        .filter(|_| wanted)
+        .map(Expected::terminal)
+        .transpose()
+        .map_err(Error::system("receive the terminal"))
 }
 
 impl Exec {
@@ -383,7 +414,7 @@ impl Exec {
             return crate::config::read_json(path);
         }
         let container = root.load(&self.id)?;
-        let bundle = crate::config::Bundle::open(&container.record.bundle)?;
+        let bundle = Bundle::open(&container.record.bundle)?;
         let mut process = bundle.process()?.clone();
         if self.command.is_empty() {
             return Err(Error::config("exec needs a command or --process"));
@@ -399,14 +430,19 @@ impl Exec {
         if self.no_new_privs {
             process.set_no_new_privileges(Some(true));
         }
-        if let Some(user) = &self.user {
-            process.set_user(parse_user(user, &self.additional_gids)?);
-        }
+        let mut user = match &self.user {
+            Some(user) => parse_user(user)?,
+            None => process.user().clone(),
+        };
+        let mut groups = user.additional_gids().clone().unwrap_or_default();
+        groups.extend(&self.additional_gids);
+        user.set_additional_gids(Some(groups));
+        process.set_user(user);
         Ok(process)
     }
 }
 
-fn parse_user(text: &str, groups: &[u32]) -> Result<oci_spec::runtime::User> {
+fn parse_user(text: &str) -> Result<oci_spec::runtime::User> {
     let (uid, gid) = text.split_once(':').unwrap_or((text, "0"));
     let number = |part: &str| {
         part.parse::<u32>()
@@ -415,7 +451,6 @@ fn parse_user(text: &str, groups: &[u32]) -> Result<oci_spec::runtime::User> {
     UserBuilder::default()
         .uid(number(uid)?)
         .gid(number(gid)?)
-        .additional_gids(groups.to_vec())
         .build()
         .map_err(|error| Error::config(error.to_string()))
 }
@@ -430,20 +465,38 @@ fn list(root: &StateRoot, format: &str, quiet: bool) -> Result<i32> {
         let reports: Vec<_> = containers.iter().map(|each| each.report()).collect();
         print_json(&reports);
     } else {
-        println("ID\tPID\tSTATUS\tBUNDLE\tCREATED");
-        for container in &containers {
-            let record = &container.record;
-            let pid = record.init.map_or(0, |init| init.pid);
-            println(&format!(
-                "{}\t{pid}\t{}\t{}\t{}",
-                record.id,
-                container.status().as_str(),
-                record.bundle.display(),
-                record.created
-            ));
-        }
+        print_table(&containers);
     }
     Ok(0)
+}
+
+fn print_table(containers: &[Container]) {
+    let head = ["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"].map(str::to_owned);
+    let mut rows = vec![head];
+    rows.extend(containers.iter().map(|container| {
+        let report = container.report();
+        [
+            container.record.id.clone(),
+            report.pid().to_string(),
+            report.status().as_str().to_owned(),
+            container.record.bundle.display().to_string(),
+            container.record.created.clone(),
+            // By number: names are the host's to look up.
+            container
+                .owner()
+                .map_or_else(String::new, |uid| format!("#{uid}")),
+        ]
+    }));
+    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
+    let widths: [usize; 6] = std::array::from_fn(width);
+    for row in &rows {
+        let cells: Vec<String> = row
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| format!("{cell:<width$}"))
+            .collect();
+        println(cells.join("   ").trim_end());
+    }
 }
 
 fn processes(root: &StateRoot, format: &str, id: &str) -> Result<i32> {
@@ -475,18 +528,13 @@ fn write_spec(bundle: &Path, rootless: bool) -> Result<i32> {
         )
     });
     let path = bundle.join("config.json");
-    if path.exists() {
-        return Err(Error::config(format!(
-            "{} exists: remove it first",
-            path.display()
-        )));
-    }
     let spec = crate::default_spec::default_spec(ids);
     let text = serde_json::to_vec_pretty(&spec).map_err(|source| Error::Parse {
         path: path.clone(),
         source,
     })?;
-    std::fs::write(&path, text).map_err(Error::path("write", path))?;
+    let written = std::fs::File::create_new(&path).and_then(|mut file| file.write_all(&text));
+    written.map_err(Error::path("write", path))?;
     Ok(0)
 }
 

@@ -40,6 +40,12 @@ impl Bundle {
         Ok(self.dir.join(root.path()))
     }
 
+    /// Whether the process wants a terminal.
+    pub fn has_terminal(&self) -> bool {
+        self.process()
+            .is_ok_and(|process| process.terminal().unwrap_or(false))
+    }
+
     /// The process section.
     pub fn process(&self) -> Result<&Process> {
         self.spec
@@ -88,9 +94,6 @@ fn check(spec: &Spec) -> Result<()> {
     }
     if linux.intel_rdt().is_some() {
         return unsupported("linux.intelRdt");
-    }
-    if linux.personality().is_some() {
-        return unsupported("linux.personality");
     }
     if let Some(hooks) = spec.hooks() {
         let given = |list: &Option<Vec<_>>| list.as_ref().is_some_and(|list| !list.is_empty());

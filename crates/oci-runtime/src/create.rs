@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use minke_sys::cgroup::{Cgroups, Group, Mode};
@@ -25,6 +26,8 @@ pub struct CreateRequest {
     pub pid_file: Option<PathBuf>,
     /// Send the terminal's master to this Unix socket.
     pub console_socket: Option<PathBuf>,
+    /// Send it over this connected socket instead.
+    pub terminal: Option<Arc<OwnedFd>>,
     /// Keep descriptors 3..3+n open in the container.
     pub preserve_fds: u32,
     /// Keep the caller's session keyring.
@@ -44,14 +47,14 @@ pub fn create(root: &StateRoot, id: &str, request: &CreateRequest) -> Result<Lau
     let cgroup_path = cgroup_path(&bundle.spec, id);
     let extras = Extras {
         console_socket: request.console_socket.clone(),
+        terminal: request.terminal.clone(),
         preserved_fds: request.preserve_fds,
         keyring: (!request.no_new_keyring).then(|| format!("_ses.{id}")),
         filter_cache: root.filter_cache(),
     };
-    let dir = root.claim(id)?;
-    let _lock = state::lock(&dir)?;
+    let claim = root.claim(id)?;
     let mut undo = Undo {
-        dir: Some(&dir),
+        dir: Some(claim.dir()),
         group: None,
     };
     // Before anything outside is changed: whoever finds the record can undo the rest.
@@ -65,14 +68,22 @@ pub fn create(root: &StateRoot, id: &str, request: &CreateRequest) -> Result<Lau
         boot_id: boot_id().map_err(Error::system("read the boot id"))?,
         annotations: bundle.spec.annotations().clone().unwrap_or_default(),
     };
-    state::write(&dir, &record)?;
-    let plan = prepare::plan(&bundle, &extras, &cgroups, Some(&cgroup_path))?;
-    let group = make_group(&cgroups, &cgroup_path, &bundle.spec, request)?;
+    if let Some(left) = claim.left_behind() {
+        crate::delete::clear(left)?;
+    }
+    let group = cgroups
+        .group(&cgroup_path)
+        .map_err(Error::path("use cgroup", &cgroup_path))?;
+    require_unused(&group, &cgroup_path)?;
+    state::write(claim.dir(), &record)?;
+    let group = make_group(&cgroups, group, &cgroup_path, &bundle.spec, request)?;
     if group.is_none() {
         record.cgroup = None;
     }
     undo.group = group.clone();
-    let fifo = state::make_fifo(&dir)?;
+    let shown = group.as_ref().map(|_| &*cgroup_path);
+    let plan = prepare::plan(&bundle, &extras, &cgroups, shown)?;
+    let fifo = state::make_fifo(claim.dir())?;
     let into_cgroup = group
         .as_ref()
         .and_then(|group| start_inside(&cgroups, group));
@@ -84,33 +95,43 @@ pub fn create(root: &StateRoot, id: &str, request: &CreateRequest) -> Result<Lau
         into_cgroup: into_cgroup.as_ref().map(OwnedFd::as_fd),
         linux: Some(linux),
     };
-    let launched = launch.run(|pid| early_hooks(&bundle, &record, pid))?;
-    let pid = launched.pid;
-    let mut guarded = KillOnDrop(Some(launched));
-    record.init = Some(ProcessId::of(pid).map_err(Error::system("identify the container's init"))?);
-    state::write(&dir, &record)?;
-    if let Some(path) = &request.pid_file {
-        write_pid(path, pid)?;
-    }
+    let hooked = record.clone();
+    let launched = launch.run(
+        |pid| early_hooks(&bundle, &hooked, pid),
+        |pid| {
+            let init = ProcessId::of(pid);
+            record.init = Some(init.map_err(Error::system("identify the container's init"))?);
+            state::write(claim.dir(), &record)?;
+            match &request.pid_file {
+                Some(path) => write_pid(path, pid),
+                None => Ok(()),
+            }
+        },
+    )?;
     undo.dir = None;
-    Ok(guarded.0.take().expect("taken only here"))
+    Ok(launched)
 }
 
-/// A created container's process is ended when a later step of the creation fails.
-struct KillOnDrop(Option<Launched>);
-
-impl Drop for KillOnDrop {
-    fn drop(&mut self) {
-        if let Some(launched) = &self.0 {
-            let _ = launched.process.signal(libc::SIGKILL);
-            let _ = launched.process.reap();
-        }
+/// Refuses a cgroup with processes in it: they would be limited, frozen and killed with ours.
+fn require_unused(group: &Group, path: &Path) -> Result<()> {
+    if !group.exists() {
+        return Ok(());
+    }
+    match group.processes() {
+        Ok(found) if found.is_empty() => Ok(()),
+        // Gone meanwhile, or not ours to look into: the creation tells.
+        Err(_) => Ok(()),
+        Ok(found) => Err(Error::config(format!(
+            "linux.cgroupsPath {} is in use: {} processes are in it",
+            path.display(),
+            found.len()
+        ))),
     }
 }
 
 /// Takes back the claim and the cgroup unless the creation ends well.
 struct Undo<'a> {
-    dir: Option<&'a PathBuf>,
+    dir: Option<&'a Path>,
     group: Option<Group>,
 }
 
@@ -154,6 +175,7 @@ fn cgroup_path(spec: &Spec, id: &str) -> PathBuf {
 
 fn make_group(
     cgroups: &Cgroups,
+    group: Group,
     path: &Path,
     spec: &Spec,
     request: &CreateRequest,
@@ -161,9 +183,6 @@ fn make_group(
     if cgroups.mode() == Mode::None {
         return Ok(None);
     }
-    let group = cgroups
-        .group(path)
-        .map_err(Error::path("use cgroup", path))?;
     if let Err(source) = group.create() {
         let denied = matches!(
             source.kind(),

@@ -1,8 +1,8 @@
 //! The configuration that `spec` writes: a shell in a container of its own.
 
 use oci_spec::runtime::{
-    Capabilities, LinuxBuilder, LinuxCapabilities, LinuxCapabilitiesBuilder, LinuxIdMappingBuilder, LinuxNamespaceBuilder, LinuxNamespaceType, MountBuilder,
-    Spec,
+    Capabilities, LinuxBuilder, LinuxCapabilities, LinuxCapabilitiesBuilder, LinuxIdMappingBuilder,
+    LinuxNamespaceBuilder, LinuxNamespaceType, MountBuilder, Spec,
 };
 
 /// A config.json to start from; `rootless` maps the caller's ids and leaves out what takes

@@ -20,13 +20,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// [`Error::WrongState`] when it runs and `force` is not set.
 pub fn delete(root: &StateRoot, id: &str, force: bool) -> Result<()> {
     let mut container = match root.load(id) {
-        Err(Error::UnknownContainer { .. }) if force => return Ok(()),
+        Err(Error::UnknownContainer { .. }) if force => return root.sweep(id),
         loaded => loaded?,
     };
     let _lock = container.locked(root)?;
     let status = container.status();
     match status {
-        Status::Stopped => {}
+        // Locked by us, one that is being set up has lost the process that did it.
+        Status::Stopped | Status::Creating => {}
         _ if force => end(&container)?,
         _ => {
             return Err(Error::WrongState {
@@ -51,6 +52,20 @@ fn end(container: &Container) -> Result<()> {
 }
 
 fn forget(container: &Container) -> Result<()> {
+    clear(container)?;
+    let dir = container.dir();
+    fs::remove_dir_all(dir).map_err(Error::path("remove", dir))?;
+    if let Ok(bundle) = Bundle::open(&container.record.bundle)
+        && let Some(listed) = bundle.spec.hooks()
+    {
+        let state = hook_state(&container.record, "stopped", 0);
+        hooks::run_logged(listed.poststop().as_ref(), &state);
+    }
+    Ok(())
+}
+
+/// Ends what is left of a container's processes and takes away its cgroup.
+pub(crate) fn clear(container: &Container) -> Result<()> {
     if let Some(group) = container.cgroup() {
         // What outlived init in a shared pid namespace goes with the container.
         if group.processes().is_ok_and(|left| !left.is_empty()) {
@@ -59,14 +74,6 @@ fn forget(container: &Container) -> Result<()> {
         group
             .remove(PATIENCE)
             .map_err(Error::system("remove the container's cgroup"))?;
-    }
-    let dir = container.dir();
-    fs::remove_dir_all(dir).map_err(Error::path("remove", dir))?;
-    if let Ok(bundle) = Bundle::open(&container.record.bundle)
-        && let Some(listed) = bundle.spec.hooks()
-    {
-        let state = hook_state(&container.record, "stopped", 0);
-        hooks::run_logged(listed.poststop().as_ref(), &state);
     }
     Ok(())
 }

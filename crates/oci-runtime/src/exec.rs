@@ -1,7 +1,9 @@
 //! `exec`: one more process in a running container.
 
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use oci_spec::runtime::Process;
 
@@ -19,6 +21,8 @@ pub struct ExecRequest {
     pub pid_file: Option<PathBuf>,
     /// Send the terminal's master to this Unix socket.
     pub console_socket: Option<PathBuf>,
+    /// Send it over this connected socket instead.
+    pub terminal: Option<Arc<OwnedFd>>,
     /// Keep descriptors 3..3+n open in the process.
     pub preserve_fds: u32,
 }
@@ -57,6 +61,7 @@ pub fn exec(
     let linux = prepare::linux(&bundle.spec)?;
     let extras = Extras {
         console_socket: request.console_socket.clone(),
+        terminal: request.terminal.clone(),
         preserved_fds: request.preserve_fds,
         keyring: None,
         filter_cache: root.filter_cache(),
@@ -70,11 +75,11 @@ pub fn exec(
         into_cgroup: None,
         linux: None,
     };
-    let launched = launch.run(|_| Ok(()))?;
-    if let Some(path) = &request.pid_file {
-        crate::create::write_pid(path, launched.pid)?;
-    }
-    Ok(launched)
+    let pid_file = request.pid_file.as_deref();
+    launch.run(
+        |_| Ok(()),
+        |pid| pid_file.map_or(Ok(()), |path| crate::create::write_pid(path, pid)),
+    )
 }
 
 /// Every namespace in which `pid` is and we are not.

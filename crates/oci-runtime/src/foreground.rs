@@ -8,6 +8,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
+use crate::relay::Terminal;
+
 /// Signals that stay ours: the process has its own, or they cannot be caught.
 const OURS: &[Signal] = &[Signal::SIGCHLD, Signal::SIGPIPE, Signal::SIGURG];
 
@@ -30,22 +32,39 @@ impl Forwarder {
         Ok(Self { signals, before })
     }
 
-    /// Waits for the end of `process`, our child, and reaps it.
-    pub fn wait(&self, process: &PidFd) -> io::Result<ExitStatus> {
+    /// Waits for the end of `process`, our child, and reaps it. Meanwhile a terminal's bytes
+    /// go both ways.
+    pub fn wait(
+        &self,
+        process: &PidFd,
+        mut terminal: Option<&mut Terminal>,
+    ) -> io::Result<ExitStatus> {
         loop {
-            let mut fds = [
+            let mut fds = vec![
                 PollFd::new(process.as_fd(), PollFlags::POLLIN),
                 PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
             ];
+            if let Some(terminal) = &terminal {
+                terminal.interests(&mut fds);
+            }
             match poll(&mut fds, PollTimeout::NONE) {
                 Err(nix::errno::Errno::EINTR) => continue,
                 Err(errno) => return Err(errno.into()),
                 Ok(_) => {}
             }
+            if let Some(terminal) = terminal.as_deref_mut() {
+                terminal.pump()?;
+            }
             while let Ok(Some(signal)) = self.signals.read_signal() {
-                let _ = process.signal(signal.ssi_signo as i32);
+                match (terminal.as_deref(), signal.ssi_signo as i32) {
+                    (Some(terminal), libc::SIGWINCH) => terminal.resize(),
+                    (_, number) => drop(process.signal(number)),
+                }
             }
             if process.has_ended()? {
+                if let Some(terminal) = terminal {
+                    terminal.pump()?;
+                }
                 return process.reap();
             }
         }

@@ -45,6 +45,9 @@ pub(crate) fn kill_all(container: &crate::state::Container, number: i32) -> Resu
         }
         return Ok(());
     };
+    if number == libc::SIGKILL && group.kill() && !group.is_frozen() {
+        return Ok(());
+    }
     let processes = group
         .processes()
         .map_err(Error::system("list the container's processes"))?;

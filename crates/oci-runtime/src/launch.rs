@@ -16,6 +16,7 @@ use rustix::net::{
 use crate::child::{self, GO, Gate, HOOKS, PID, READY};
 use crate::error::{Error, Result};
 use crate::plan::Plan;
+use crate::plan::process::Limit;
 use crate::step;
 
 /// What the child needs from its parent before it can finish.
@@ -48,11 +49,16 @@ enum Ending {
 }
 
 impl Launch<'_> {
-    /// Makes the process. `hooks` runs when the child says that its mounts are done.
+    /// Makes the process. `hooks` runs when the child says that its mounts are done, `record`
+    /// when it is set up: a child that waits for its start lives on only after that.
     ///
     /// # Errors
     /// [`Error::Init`] with the child's reason. The child is gone then.
-    pub fn run(&self, hooks: impl FnMut(i32) -> Result<()>) -> Result<Launched> {
+    pub fn run(
+        &self,
+        hooks: impl FnMut(i32) -> Result<()>,
+        record: impl FnOnce(i32) -> Result<()>,
+    ) -> Result<Launched> {
         let (ours, theirs) = socketpair(
             AddressFamily::UNIX,
             SocketType::SEQPACKET,
@@ -86,7 +92,7 @@ impl Launch<'_> {
             Fork::Parent { pid, child } => {
                 drop(gate);
                 if intermediate {
-                    self.through_intermediate(&ours, child, hooks)
+                    self.through_intermediate(&ours, child, hooks, record)
                 } else {
                     self.attend(
                         &ours,
@@ -95,6 +101,7 @@ impl Launch<'_> {
                             process: child,
                         },
                         hooks,
+                        record,
                     )
                 }
             }
@@ -106,20 +113,38 @@ impl Launch<'_> {
         socket: &OwnedFd,
         intermediate: PidFd,
         hooks: impl FnMut(i32) -> Result<()>,
+        record: impl FnOnce(i32) -> Result<()>,
     ) -> Result<Launched> {
-        let first = receive(socket)?;
+        let mut first = receive(socket)?;
+        let mut failed = None;
+        // A child that is faster than the one who made it may fail before its pid is told.
+        if let Message::Failure(failure) = first {
+            failed = Some(failure);
+            first = receive(socket)?;
+        }
         intermediate
             .reap()
             .map_err(Error::system("wait for the intermediate process"))?;
-        match first {
-            Message::Pid(pid) => {
+        let launched = match first {
+            Message::Pid(pid) => Some(Launched {
+                pid,
                 // Our own unreaped child: the number is its own.
-                let process =
-                    PidFd::open(pid).map_err(Error::system("hold the container's process"))?;
-                self.attend(socket, Launched { pid, process }, hooks)
+                process: PidFd::open(pid).map_err(Error::system("hold the container's process"))?,
+            }),
+            _ => None,
+        };
+        match (failed, launched) {
+            (None, Some(launched)) => self.attend(socket, launched, hooks, record),
+            (None, None) => match first {
+                Message::Failure(failure) => Err(step::explain(self.plan, failure)),
+                _ => Err(gone()),
+            },
+            (Some(failure), launched) => {
+                if let Some(launched) = launched {
+                    end(&launched);
+                }
+                Err(step::explain(self.plan, failure))
             }
-            Message::Failure(failure) => Err(step::explain(self.plan, failure)),
-            _ => Err(gone()),
         }
     }
 
@@ -129,24 +154,45 @@ impl Launch<'_> {
         socket: &OwnedFd,
         launched: Launched,
         hooks: impl FnMut(i32) -> Result<()>,
+        record: impl FnOnce(i32) -> Result<()>,
     ) -> Result<Launched> {
         let result = self
             .provide(launched.pid)
             .and_then(|()| go(socket))
             .and_then(|()| self.hear(socket, launched.pid, hooks));
         let error = match result {
-            Ok(Ending::Ready) => return Ok(launched),
+            Ok(Ending::Ready) => match self.commit(socket, launched.pid, record) {
+                Ok(()) => return Ok(launched),
+                Err(error) => error,
+            },
             Ok(Ending::Failed(failure)) => step::explain(self.plan, failure),
             Ok(Ending::Gone) => gone(),
-            // A child that failed on its own says it better than our write to it.
-            Err(error) => match receive(socket) {
-                Ok(Message::Failure(failure)) => step::explain(self.plan, failure),
-                _ => error,
-            },
+            Err(error) => {
+                // It may wait for us; what it has said before stays to be read.
+                let _ = launched.process.signal(libc::SIGKILL);
+                match receive(socket) {
+                    // A child that failed on its own says it better than our write to it.
+                    Ok(Message::Failure(failure)) => step::explain(self.plan, failure),
+                    _ => error,
+                }
+            }
         };
-        let _ = launched.process.signal(libc::SIGKILL);
-        let _ = launched.process.reap();
+        end(&launched);
         Err(error)
+    }
+
+    /// Puts the child on record, then lets it wait for its start without us.
+    fn commit(
+        &self,
+        socket: &OwnedFd,
+        pid: i32,
+        record: impl FnOnce(i32) -> Result<()>,
+    ) -> Result<()> {
+        record(pid)?;
+        match self.fifo {
+            Some(_) => go(socket),
+            None => Ok(()),
+        }
     }
 
     fn provide(&self, pid: i32) -> Result<()> {
@@ -155,6 +201,7 @@ impl Launch<'_> {
         {
             map_ids(pid, linux)?;
         }
+        raise_limits(pid, &self.plan.process.limits)?;
         if let Some(group) = self.group {
             group
                 .add(pid)
@@ -188,6 +235,43 @@ impl Launch<'_> {
     }
 }
 
+/// Raises hard limits while we have the right to: the child may lose it to a user namespace.
+/// The exact values are the child's to set, when nothing it needs is limited by them any more.
+fn raise_limits(pid: i32, limits: &[Limit]) -> Result<()> {
+    for limit in limits {
+        let mut now = libc::rlimit64 {
+            rlim_cur: 0,
+            rlim_max: 0,
+        };
+        // SAFETY: no new limit is given, and `now` is a live struct for the old one.
+        let result = unsafe { libc::prlimit64(0, limit.resource, std::ptr::null(), &raw mut now) };
+        if result != 0 || limit.value.rlim_max <= now.rlim_max {
+            continue;
+        }
+        now.rlim_max = limit.value.rlim_max;
+        // SAFETY: `now` is a live struct that is only read.
+        let result =
+            unsafe { libc::prlimit64(pid, limit.resource, &raw const now, std::ptr::null_mut()) };
+        if result != 0 {
+            let reason = io::Error::last_os_error();
+            return Err(Error::Init {
+                what: format!(
+                    "cannot {}: {}",
+                    limit.attempt(),
+                    crate::plan::plain(&reason.to_string())
+                ),
+                class: crate::error::InitFailure::Setup,
+            });
+        }
+    }
+    Ok(())
+}
+
+fn end(launched: &Launched) {
+    let _ = launched.process.signal(libc::SIGKILL);
+    let _ = launched.process.reap();
+}
+
 fn gone() -> Error {
     Error::Init {
         what: "the container's init ended before it was set up (out of memory?)".into(),
@@ -196,6 +280,7 @@ fn gone() -> Error {
 }
 
 /// One packet of the child.
+#[derive(Clone, Copy)]
 enum Message {
     Ready,
     Hooks,

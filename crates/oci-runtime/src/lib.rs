@@ -11,7 +11,9 @@
 //! # Limits
 //! [`create`](fn@create::create) and [`exec`](fn@exec::exec) must be called from a
 //! single-threaded process: they clone it. No SELinux or AppArmor labels, no time
-//! namespaces, no seccomp notification, no device rules on pure cgroup v2 yet.
+//! namespaces, no seccomp notification, no idmapped mounts, no createContainer and
+//! startContainer hooks: a configuration that asks for them is refused. On a pure cgroup v2
+//! host device rules are not applied yet.
 //!
 //! # Example
 //! ```no_run
@@ -49,6 +51,7 @@ mod hooks;
 mod launch;
 mod plan;
 mod prepare;
+mod relay;
 mod resources;
 mod step;
 

@@ -1,14 +1,19 @@
 //! From a bundle to a [`Plan`]: everything that can be decided before the clone.
 
 use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use minke_seccomp::Architecture;
 use minke_sys::cgroup::Cgroups;
 use minke_sys::rooted::Root;
-use oci_spec::runtime::{Linux, LinuxDevice, LinuxDeviceType, LinuxSeccomp, Process, Spec};
+use oci_spec::runtime::{
+    Linux, LinuxDevice, LinuxDeviceType, LinuxPersonality, LinuxPersonalityDomain, LinuxSeccomp,
+    Process, Spec,
+};
 use rustix::fs::{Mode, OFlags};
 
 use crate::config::Bundle;
@@ -22,6 +27,7 @@ use crate::plan::{ConsolePlan, Device, Plan, RootPlan, Sysctl, Target, c_string}
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Extras {
     pub console_socket: Option<PathBuf>,
+    pub terminal: Option<Arc<OwnedFd>>,
     pub preserved_fds: u32,
     /// Name of the session keyring; `None` keeps the caller's.
     pub keyring: Option<String>,
@@ -64,14 +70,17 @@ pub(crate) fn plan(
         text.map(|text| c_string(text.as_bytes())).transpose()
     };
     let process = bundle.process()?;
+    let mut planned_process = process_plan(process, linux.seccomp().as_ref(), extras)?;
+    planned_process.personality = linux.personality().as_ref().map(personality).transpose()?;
+    let sysctls = sysctls(linux, |kind| namespaces.isolates(kind))?;
     Ok(Plan {
         namespaces,
         root,
         hostname: name(spec.hostname())?,
         domainname: name(spec.domainname())?,
-        sysctls: sysctls(linux)?,
+        sysctls,
         console: console(process, extras)?,
-        process: process_plan(process, linux.seccomp().as_ref(), extras)?,
+        process: planned_process,
         waits_for_hooks: has_early_hooks(spec),
     })
 }
@@ -151,19 +160,24 @@ fn console(process: &Process, extras: &Extras) -> Result<Option<ConsolePlan>> {
         (false, Some(_)) => Err(Error::config(
             "a console socket was given but process.terminal is false",
         )),
-        (true, None) => Err(Error::Unsupported {
-            what: "process.terminal without --console-socket".into(),
-        }),
-        (true, Some(path)) => {
-            let socket = UnixStream::connect(path)
-                .map_err(Error::path("connect to console socket", path))?;
+        (true, given) => {
+            let socket = match (given, &extras.terminal) {
+                (Some(path), _) => UnixStream::connect(path)
+                    .map_err(Error::path("connect to console socket", path))?
+                    .into(),
+                (None, Some(socket)) => socket
+                    .try_clone()
+                    .map_err(Error::system("duplicate the console socket"))?,
+                (None, None) => {
+                    return Err(Error::config(
+                        "process.terminal is set: give --console-socket, or stay in the foreground",
+                    ));
+                }
+            };
             let size = process
                 .console_size()
                 .map(|size| (clamp(size.height()), clamp(size.width())));
-            Ok(Some(ConsolePlan {
-                socket: socket.into(),
-                size,
-            }))
+            Ok(Some(ConsolePlan { socket, size }))
         }
     }
 }
@@ -172,12 +186,30 @@ fn clamp(number: u64) -> u16 {
     number.min(u16::MAX.into()) as u16
 }
 
-fn sysctls(linux: &Linux) -> Result<Vec<Sysctl>> {
+/// personality(2)'s domain.
+fn personality(asked: &LinuxPersonality) -> Result<u32> {
+    const PER_LINUX32: u32 = 8;
+    if asked
+        .flags()
+        .as_ref()
+        .is_some_and(|flags| !flags.is_empty())
+    {
+        return Err(Error::Unsupported {
+            what: "linux.personality.flags".into(),
+        });
+    }
+    Ok(match asked.domain() {
+        LinuxPersonalityDomain::PerLinux => 0,
+        LinuxPersonalityDomain::PerLinux32 => PER_LINUX32,
+    })
+}
+
+fn sysctls(linux: &Linux, isolated: impl Fn(i32) -> bool) -> Result<Vec<Sysctl>> {
     let mut planned = Vec::new();
     for (key, value) in linux.sysctl().iter().flatten() {
-        if !is_namespaced(key) {
+        if !namespace_of(key).is_some_and(&isolated) {
             return Err(Error::config(format!(
-                "sysctl {key} is not of a namespace: it would change the host"
+                "sysctl {key} is not of a namespace of the container's own: it would change the host"
             )));
         }
         // `net.ipv4.conf.eth0/1.x`: a slash in a key stands for a dot in a name.
@@ -197,7 +229,8 @@ fn sysctls(linux: &Linux) -> Result<Vec<Sysctl>> {
     Ok(planned)
 }
 
-fn is_namespaced(key: &str) -> bool {
+/// The namespace that a kernel setting belongs to.
+fn namespace_of(key: &str) -> Option<i32> {
     const IPC: &[&str] = &[
         "kernel.msgmax",
         "kernel.msgmnb",
@@ -207,11 +240,19 @@ fn is_namespaced(key: &str) -> bool {
         "kernel.shmmax",
         "kernel.shmmni",
         "kernel.shm_rmid_forced",
-        "kernel.domainname",
-        "kernel.hostname",
     ];
-    let plain = !key.contains("..") && !key.contains('\n');
-    plain && (key.starts_with("net.") || key.starts_with("fs.mqueue.") || IPC.contains(&key))
+    const UTS: &[&str] = &["kernel.domainname", "kernel.hostname"];
+    // `..`, `//`, `./` and `/.` would all walk elsewhere once dots and slashes are swapped.
+    let plain = key
+        .split(['.', '/'])
+        .all(|part| !part.is_empty() && !part.contains('\n'));
+    match key {
+        _ if !plain => None,
+        _ if key.starts_with("net.") => Some(libc::CLONE_NEWNET),
+        _ if key.starts_with("fs.mqueue.") || IPC.contains(&key) => Some(libc::CLONE_NEWIPC),
+        _ if UTS.contains(&key) => Some(libc::CLONE_NEWUTS),
+        _ => None,
+    }
 }
 
 struct RootContext<'a> {
@@ -403,7 +444,7 @@ mod tests {
     #[test]
     fn only_settings_of_a_namespace_may_be_set() {
         for good in ["net.ipv4.ip_forward", "kernel.shmmax", "fs.mqueue.msg_max"] {
-            assert!(is_namespaced(good), "{good}");
+            assert!(namespace_of(good).is_some(), "{good}");
         }
         for bad in [
             "kernel.core_pattern",
@@ -411,7 +452,7 @@ mod tests {
             "net.ipv4..x",
             "net.a\nkernel.core_pattern",
         ] {
-            assert!(!is_namespaced(bad), "{bad}");
+            assert!(namespace_of(bad).is_none(), "{bad}");
         }
     }
 }

@@ -4,8 +4,8 @@ use std::io;
 
 use minke_sys::cgroup::Group;
 use oci_spec::runtime::{
-    LinuxBlockIo, LinuxCpu, LinuxDeviceCgroup, LinuxDeviceType, LinuxMemory, LinuxResources,
-    LinuxThrottleDevice,
+    LinuxBlockIo, LinuxCpu, LinuxDeviceCgroup, LinuxDeviceType, LinuxMemory, LinuxNetwork,
+    LinuxResources, LinuxThrottleDevice,
 };
 
 use crate::error::{Error, Result};
@@ -41,6 +41,18 @@ pub(crate) fn apply(group: &Group, resources: &LinuxResources) -> Result<()> {
         let file = format!("hugetlb.{}.{suffix}", huge.page_size());
         writer.set("hugetlb", &file, &huge.limit().to_string())?;
     }
+    if let Some(network) = resources.network() {
+        writer.network(network)?;
+    }
+    if resources
+        .rdma()
+        .as_ref()
+        .is_some_and(|list| !list.is_empty())
+    {
+        return Err(Error::Unsupported {
+            what: "linux.resources.rdma".into(),
+        });
+    }
     for (file, value) in resources.unified().iter().flatten() {
         writer.unified(file, value)?;
     }
@@ -59,6 +71,10 @@ pub(crate) fn apply_devices(group: &Group, rules: &[LinuxDeviceCgroup]) -> Resul
         return Ok(());
     }
     let writer = Writer { group };
+    // A new group inherits all its parent may do: nothing that is not listed is meant.
+    if !rules.first().is_some_and(concerns_everything) {
+        writer.set("devices", "devices.deny", "a *:* rwm")?;
+    }
     for rule in rules {
         let file = if rule.allow() {
             "devices.allow"
@@ -71,6 +87,11 @@ pub(crate) fn apply_devices(group: &Group, rules: &[LinuxDeviceCgroup]) -> Resul
         writer.set("devices", "devices.allow", rule)?;
     }
     Ok(())
+}
+
+/// Whether a rule speaks of every device and every access.
+fn concerns_everything(rule: &LinuxDeviceCgroup) -> bool {
+    device_rule(rule) == "a *:* rwm"
 }
 
 /// What every container may do, whatever its rules (config-linux.md § Default Devices):
@@ -135,6 +156,17 @@ impl Writer<'_> {
         })?;
         std::fs::write(dir.join(file), value)
             .map_err(Error::path("set a resource limit in", dir.join(file)))
+    }
+
+    fn network(&self, network: &LinuxNetwork) -> Result<()> {
+        if let Some(class) = network.class_id().filter(|&class| class != 0) {
+            self.set("net_cls", "net_cls.classid", &class.to_string())?;
+        }
+        for each in network.priorities().iter().flatten() {
+            let value = format!("{} {}", each.name(), each.priority());
+            self.set("net_prio", "net_prio.ifpriomap", &value)?;
+        }
+        Ok(())
     }
 
     fn memory(&self, memory: &LinuxMemory) -> Result<()> {
@@ -224,6 +256,10 @@ impl Writer<'_> {
                 number(cpu.realtime_period()).map(|value| value as i64),
             ),
             ("cpu.rt_runtime_us", signed(cpu.realtime_runtime())),
+            (
+                "cpu.cfs_burst_us",
+                number(cpu.burst()).map(|value| value as i64),
+            ),
         ];
         for (file, value) in rest {
             if let Some(value) = value {
@@ -250,6 +286,12 @@ impl Writer<'_> {
 
     fn block(&self, block: &LinuxBlockIo) -> Result<()> {
         let v1 = self.group.is_v1("blkio");
+        let given = |list: &Option<Vec<_>>| list.as_ref().is_some_and(|list| !list.is_empty());
+        if given(block.weight_device()) || block.leaf_weight().is_some_and(|weight| weight != 0) {
+            return Err(Error::Unsupported {
+                what: "blockIO.weightDevice and leafWeight".into(),
+            });
+        }
         if let Some(weight) = block.weight().filter(|&weight| weight != 0) {
             self.block_weight(v1, weight)?;
         }
@@ -295,10 +337,7 @@ impl Writer<'_> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.set("blkio", "blkio.bfq.weight", &value)
             }
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                self.set("blkio", "blkio.bfq.weight", &value)
-            }
-            _ => Ok(()),
+            result => result.map_err(Error::system("set blkio.weight")),
         }
     }
 }

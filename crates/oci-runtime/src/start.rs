@@ -12,7 +12,7 @@ use crate::state::{StateRoot, Status};
 /// [`Error::WrongState`] unless it is created and not started.
 pub fn start(root: &StateRoot, id: &str) -> Result<()> {
     let mut container = root.load(id)?;
-    let _lock = container.locked(root)?;
+    let lock = container.locked(root)?;
     let status = container.status();
     if status != Status::Created {
         return Err(Error::WrongState {
@@ -22,6 +22,8 @@ pub fn start(root: &StateRoot, id: &str) -> Result<()> {
         });
     }
     container.release()?;
+    // A hook may take its time, and may call us.
+    drop(lock);
     if let Ok(bundle) = Bundle::open(&container.record.bundle)
         && let Some(listed) = bundle.spec.hooks()
     {

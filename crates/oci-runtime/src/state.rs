@@ -11,13 +11,13 @@
 use std::collections::HashMap;
 use std::fs::{self, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use minke_sys::atomic::{self, Durability, ReplaceOptions};
 use minke_sys::cgroup::{Cgroups, Group};
 use minke_sys::lock::{Lock, LockKind};
-use minke_sys::proc::ProcessId;
+use minke_sys::proc::{ProcessId, boot_id};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -99,6 +99,18 @@ pub struct StateReport<'a> {
     owner: &'static str,
 }
 
+impl StateReport<'_> {
+    /// Init's number, 0 once it has ended.
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// What the container is doing.
+    pub fn status(&self) -> Status {
+        self.status
+    }
+}
+
 /// A container of a state root, held by nobody yet.
 #[derive(Debug)]
 pub struct Container {
@@ -127,37 +139,43 @@ impl StateRoot {
         Ok(self.path.join(checked(id)?))
     }
 
-    /// Claims `id` by making its directory.
+    /// Claims `id`: makes its directory and locks it. What a create that was killed left of the
+    /// same id is the new owner's to clear.
     ///
     /// # Errors
-    /// [`Error::Exists`] when it is taken by a container that is still known.
-    pub(crate) fn claim(&self, id: &str) -> Result<PathBuf> {
+    /// [`Error::Exists`] when it is taken by a container, or by another create at work.
+    pub(crate) fn claim(&self, id: &str) -> Result<Claim> {
         let dir = self.dir(id)?;
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(&self.path)
             .map_err(Error::path("create", &self.path))?;
+        let exists = || Error::Exists { id: id.to_owned() };
         match fs::DirBuilder::new().mode(0o700).create(&dir) {
-            Ok(()) => Ok(dir),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                // A create that was killed before it wrote a record leaves an empty claim.
-                if self.abandoned(&dir) {
-                    return Ok(dir);
-                }
-                Err(Error::Exists { id: id.to_owned() })
+            Err(source) if source.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(Error::path("create", dir)(source));
             }
-            Err(source) => Err(Error::path("create", dir)(source)),
+            _ => {}
         }
-    }
-
-    /// Whether a claimed directory has no record and nobody holds it.
-    fn abandoned(&self, dir: &Path) -> bool {
-        !dir.join(RECORD).exists()
-            && matches!(
-                Lock::try_open(&dir.join(LOCK), LockKind::Exclusive),
-                Ok(Some(_))
-            )
+        let path = dir.join(LOCK);
+        let lock = match Lock::try_open(&path, LockKind::Exclusive) {
+            Ok(Some(lock)) if is_current(&lock, &path) => lock,
+            // Held by one who creates or deletes it, or deleted under our hands.
+            Ok(_) => return Err(exists()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(exists()),
+            Err(source) => return Err(Error::path("lock", path)(source)),
+        };
+        let left = match self.load(id) {
+            Err(Error::UnknownContainer { .. }) => None,
+            Ok(container) if container.record.init.is_none() => Some(container),
+            _ => return Err(exists()),
+        };
+        Ok(Claim {
+            dir,
+            left,
+            _lock: lock,
+        })
     }
 
     /// Reads a container.
@@ -179,6 +197,22 @@ impl StateRoot {
             source,
         })?;
         Ok(Container { dir, record })
+    }
+
+    /// Removes the directory of an id that a killed create claimed and put nothing on record
+    /// for; none is success.
+    pub(crate) fn sweep(&self, id: &str) -> Result<()> {
+        let dir = self.dir(id)?;
+        if !dir.is_dir() {
+            return Ok(());
+        }
+        let Some(_lock) = lock(&dir)? else {
+            return Ok(());
+        };
+        if dir.join(RECORD).exists() {
+            return Ok(());
+        }
+        fs::remove_dir_all(&dir).map_err(Error::path("remove", dir))
     }
 
     /// Every container with a readable record, by id.
@@ -207,6 +241,26 @@ impl StateRoot {
     }
 }
 
+/// An id that is ours to make a container of. Locked until dropped.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    dir: PathBuf,
+    left: Option<Container>,
+    _lock: Lock,
+}
+
+impl Claim {
+    /// The container's directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// What a create that was killed half way left under this id.
+    pub fn left_behind(&self) -> Option<&Container> {
+        self.left.as_ref()
+    }
+}
+
 const RECORD: &str = "state.json";
 const FIFO: &str = "start.fifo";
 const LOCK: &str = "lock";
@@ -220,10 +274,25 @@ fn checked(id: &str) -> Result<&str> {
     Ok(id)
 }
 
-/// Locks a container's directory against other changes.
-pub(crate) fn lock(dir: &Path) -> Result<Lock> {
+/// Locks a container's directory against other changes; `None` when it is gone.
+fn lock(dir: &Path) -> Result<Option<Lock>> {
     let path = dir.join(LOCK);
-    Lock::open(&path, LockKind::Exclusive).map_err(Error::path("lock", path))
+    loop {
+        match Lock::open(&path, LockKind::Exclusive) {
+            // The file may have been deleted while we waited for it.
+            Ok(lock) if is_current(&lock, &path) => return Ok(Some(lock)),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(Error::path("lock", path)(source)),
+        }
+    }
+}
+
+/// Whether the locked file is still the one at `path`.
+fn is_current(lock: &Lock, path: &Path) -> bool {
+    let held = lock.file().metadata().map(|meta| (meta.dev(), meta.ino()));
+    let found = fs::metadata(path).map(|meta| (meta.dev(), meta.ino()));
+    matches!((held, found), (Ok(held), Ok(found)) if held == found)
 }
 
 /// Writes a record in place of the old one. The state root is a tmpfs: nothing to sync.
@@ -268,12 +337,9 @@ impl Container {
     /// # Errors
     /// [`Error::UnknownContainer`] when it was deleted meanwhile.
     pub(crate) fn locked(&mut self, root: &StateRoot) -> Result<Lock> {
-        if !self.dir.is_dir() {
-            return Err(Error::UnknownContainer {
-                id: self.record.id.clone(),
-            });
-        }
-        let lock = lock(&self.dir)?;
+        let lock = lock(&self.dir)?.ok_or_else(|| Error::UnknownContainer {
+            id: self.record.id.clone(),
+        })?;
         *self = root.load(&self.record.id)?;
         Ok(lock)
     }
@@ -283,10 +349,10 @@ impl Container {
         let Some(init) = self.record.init else {
             return Status::Creating;
         };
-        if !init.is_alive() {
+        if !init.is_alive() || boot_id().is_ok_and(|boot| boot != self.record.boot_id) {
             return Status::Stopped;
         }
-        if self.dir.join(FIFO).exists() {
+        if self.waits_for_start() {
             return Status::Created;
         }
         match self.cgroup() {
@@ -295,28 +361,42 @@ impl Container {
         }
     }
 
+    /// Whether init is at the fifo. One that executes has let go of it, whether the start that
+    /// released it lived to remove it or not.
+    fn waits_for_start(&self) -> bool {
+        self.open_fifo().is_ok()
+    }
+
+    fn open_fifo(&self) -> io::Result<fs::File> {
+        OpenOptions::new()
+            .write(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open(self.dir.join(FIFO))
+    }
+
     /// Its control group, if it has one.
     pub fn cgroup(&self) -> Option<Group> {
         let path = self.record.cgroup.as_ref()?;
         Cgroups::detect().ok()?.group(path).ok()
     }
 
-    /// Lets init go on. True when this call did it.
+    /// Lets init go on.
     pub(crate) fn release(&self) -> Result<()> {
         let path = self.dir.join(FIFO);
-        let opened = OpenOptions::new()
-            .write(true)
-            .custom_flags(libc::O_NONBLOCK)
-            .open(&path);
-        match opened {
+        match self.open_fifo() {
             Ok(mut fifo) => {
                 io::Write::write_all(&mut fifo, b"1").map_err(Error::path("write", &path))?;
             }
-            // Nobody reads: it was let go by a start that died before it said so.
+            // Nobody reads: it has ended meanwhile.
             Err(error) if error.raw_os_error() == Some(libc::ENXIO) => {}
             Err(source) => return Err(Error::path("open", path)(source)),
         }
         fs::remove_file(&path).map_err(Error::path("remove", path))
+    }
+
+    /// The uid of whoever made it.
+    pub fn owner(&self) -> Option<u32> {
+        fs::metadata(&self.dir).ok().map(|meta| meta.uid())
     }
 
     /// The container's directory.
@@ -357,7 +437,7 @@ mod tests {
             rootfs: "/b/rootfs".into(),
             cgroup: None,
             created: String::new(),
-            boot_id: String::new(),
+            boot_id: boot_id().unwrap(),
             annotations: HashMap::new(),
         }
     }
@@ -374,13 +454,18 @@ mod tests {
     fn an_id_is_claimed_once_and_an_abandoned_claim_again() {
         let scratch = tempfile::tempdir().unwrap();
         let root = StateRoot::new(scratch.path().join("state"));
-        let dir = root.claim("one").unwrap();
-        let held = lock(&dir).unwrap();
+        let held = root.claim("one").unwrap();
+        let dir = held.dir().to_owned();
         assert!(matches!(root.claim("one"), Err(Error::Exists { .. })));
         drop(held);
-        root.claim("one").unwrap();
+        assert!(root.claim("one").unwrap().left_behind().is_none());
         write(&dir, &record("one")).unwrap();
+        assert!(root.claim("one").unwrap().left_behind().is_some());
+        let mut whole = record("one");
+        whole.init = ProcessId::of(std::process::id() as i32).ok();
+        write(&dir, &whole).unwrap();
         assert!(matches!(root.claim("one"), Err(Error::Exists { .. })));
+        write(&dir, &record("one")).unwrap();
         assert_eq!(root.load("one").unwrap().status(), Status::Creating);
         assert_eq!(root.list().unwrap().len(), 1);
         assert!(matches!(
@@ -393,7 +478,7 @@ mod tests {
     fn a_process_that_is_gone_is_stopped_whatever_the_record_says() {
         let scratch = tempfile::tempdir().unwrap();
         let root = StateRoot::new(scratch.path());
-        let dir = root.claim("one").unwrap();
+        let dir = root.claim("one").unwrap().dir().to_owned();
         let mut stored = record("one");
         let mut us = ProcessId::of(std::process::id() as i32).unwrap();
         stored.init = Some(us);

@@ -28,6 +28,9 @@ pub(crate) enum Step {
     Pivot,
     ReadOnlyRoot,
     Limit,
+    Schedule,
+    IoPriority,
+    Personality,
     Groups,
     Ids,
     Capabilities,
@@ -43,7 +46,7 @@ pub(crate) enum Step {
 }
 
 /// Every step, in the order of its number.
-const ALL: [Step; 31] = [
+const ALL: [Step; 34] = [
     Step::Clone,
     Step::Gate,
     Step::JoinNamespace,
@@ -63,6 +66,9 @@ const ALL: [Step; 31] = [
     Step::Pivot,
     Step::ReadOnlyRoot,
     Step::Limit,
+    Step::Schedule,
+    Step::IoPriority,
+    Step::Personality,
     Step::Groups,
     Step::Ids,
     Step::Capabilities,
@@ -184,7 +190,7 @@ fn attempt(plan: &Plan, step: Step, index: usize) -> String {
                 |device| format!("make device /{}", device.target.whole().to_string_lossy()),
             )
         }
-        Step::DeviceLink => "fill /dev".into(),
+        Step::DeviceLink => "fill /dev (it must be no symbolic link)".into(),
         Step::Console => "set up the terminal".into(),
         Step::Sysctl => plan.sysctls.get(index).map_or_else(
             || "open /proc/sys".into(),
@@ -196,10 +202,14 @@ fn attempt(plan: &Plan, step: Step, index: usize) -> String {
         }
         Step::Pivot => "change to the new root".into(),
         Step::ReadOnlyRoot => "make the root read-only".into(),
-        Step::Limit => format!(
-            "set resource limit {}: the host's hard limit is lower",
-            plan.process.limits.get(index).map_or(0, |limit| limit.0)
-        ),
+        Step::Limit => plan
+            .process
+            .limits
+            .get(index)
+            .map_or_else(|| "set resource limits".into(), |limit| limit.attempt()),
+        Step::Schedule => "set the scheduling priority".into(),
+        Step::IoPriority => "set the I/O priority".into(),
+        Step::Personality => "set the personality".into(),
         Step::Groups => "set the supplementary groups".into(),
         Step::Ids => format!("become user {}:{}", plan.process.uid, plan.process.gid),
         Step::Capabilities => "set the capabilities".into(),

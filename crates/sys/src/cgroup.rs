@@ -217,7 +217,7 @@ impl Group {
     pub fn add(&self, pid: i32) -> io::Result<()> {
         self.places
             .iter()
-            .try_for_each(|place| fs::write(place.dir.join("cgroup.procs"), pid.to_string()))
+            .try_for_each(|place| write_existing(&place.dir.join("cgroup.procs"), &pid.to_string()))
     }
 
     /// The group's directory in the hierarchy that holds `controller` (v1), or in the v2 tree.
@@ -258,7 +258,7 @@ impl Group {
     /// `NotFound` when the controller is not there; as write(2) otherwise.
     pub fn write(&self, controller: &str, file: &str, value: &str) -> io::Result<()> {
         let dir = self.dir(controller).ok_or(io::ErrorKind::NotFound)?;
-        fs::write(dir.join(file), value)
+        write_existing(&dir.join(file), value)
     }
 
     /// Reads one control file.
@@ -331,10 +331,21 @@ impl Group {
                 return Ok(());
             }
             if Instant::now() > deadline {
+                if frozen {
+                    // Half frozen is neither: what has stopped goes on.
+                    let _ = self.set_frozen(false);
+                }
                 return Err(io::ErrorKind::TimedOut.into());
             }
             std::thread::sleep(Duration::from_millis(1));
         }
+    }
+
+    /// Kills every process of the group at once, those it makes meanwhile included. Tells
+    /// whether the kernel could: it takes a v2 tree, and Linux 5.14.
+    pub fn kill(&self) -> bool {
+        self.unified_dir()
+            .is_some_and(|dir| write_existing(&dir.join("cgroup.kill"), "1").is_ok())
     }
 
     /// Removes the group and the groups below it. What is already gone is success.
@@ -426,6 +437,12 @@ fn fill_cpuset(mount: &Path, dir: &Path) -> io::Result<()> {
         parent = level;
     }
     Ok(())
+}
+
+/// A control file is never made: one that is missing is `NotFound`, not a refused creation.
+fn write_existing(path: &Path, value: &str) -> io::Result<()> {
+    let mut file = fs::OpenOptions::new().write(true).open(path)?;
+    io::Write::write_all(&mut file, value.as_bytes())
 }
 
 fn collect_processes(dir: &Path, found: &mut BTreeSet<i32>) -> io::Result<()> {

@@ -132,6 +132,7 @@ mod tests {
     use super::*;
 
     fn spawn(script: &str) -> PidFd {
+        #[allow(clippy::zombie_processes)] // reaped through the descriptor
         let child = Command::new("sh").args(["-c", script]).spawn().unwrap();
         PidFd::open(child.id() as i32).unwrap()
     }

@@ -61,7 +61,7 @@ fn pair(root: BorrowedFd<'_>) -> Result<(OwnedFd, OwnedFd)> {
 }
 
 fn show(root: BorrowedFd<'_>, terminal: BorrowedFd<'_>) -> Result<()> {
-    let dev = place::open(root, c"dev", OFlags::PATH | OFlags::DIRECTORY)?;
+    let dev = place::open_ordinary(root, c"dev", OFlags::PATH | OFlags::DIRECTORY)?;
     let flags = OFlags::CREATE | OFlags::NOFOLLOW | OFlags::WRONLY | OFlags::CLOEXEC;
     drop(rustix::fs::openat(
         &dev,

@@ -64,20 +64,6 @@ pub(super) fn close_descriptors(preserved: u32) -> Done {
     check(result as i32).at(Step::Descriptors)
 }
 
-/// Gives every signal its default action and blocks none: both survive an exec, and the
-/// command must not inherit that we ignore SIGPIPE or hold signals to pass them on.
-pub(super) fn reset_signals() {
-    for number in 1..=64 {
-        // SAFETY: sets a disposition; refused for SIGKILL and SIGSTOP, which have no other.
-        unsafe { libc::signal(number, libc::SIG_DFL) };
-    }
-    // SAFETY: an all-zero set is the empty one, and the kernel only reads it.
-    unsafe {
-        let none: libc::sigset_t = std::mem::zeroed();
-        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
-    }
-}
-
 /// Takes new user and group ids, real, effective and saved.
 pub(super) fn set_ids(uid: u32, gid: u32) -> Done {
     // SAFETY: plain integers.
@@ -95,14 +81,14 @@ pub(super) fn join_keyring(name: &CStr) {
 }
 
 fn set_limits(process: &ProcessPlan) -> Done {
-    for (index, (resource, limit)) in process.limits.iter().enumerate() {
-        // SAFETY: `limit` is a live rlimit64 that the kernel only reads.
+    for (index, limit) in process.limits.iter().enumerate() {
+        // SAFETY: `limit.value` is a live rlimit64 that the kernel only reads.
         let result = unsafe {
             libc::syscall(
                 libc::SYS_prlimit64,
                 0,
-                *resource,
-                std::ptr::from_ref(limit),
+                limit.resource,
+                std::ptr::from_ref(&limit.value),
                 std::ptr::null_mut::<libc::rlimit64>(),
             )
         };

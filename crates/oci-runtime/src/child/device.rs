@@ -36,7 +36,7 @@ pub(super) fn make_all(root: BorrowedFd<'_>, plan: &RootPlan) -> Done {
 }
 
 fn make(root: BorrowedFd<'_>, device: &Device) -> Result<()> {
-    let parent = place::open_parent(root, &device.target)?;
+    let parent = place::open_ordinary_parent(root, &device.target)?;
     let parent = parent.as_ref().map_or(root, AsFd::as_fd);
     let name = device.target.names.last().ok_or(Errno::INVAL)?;
     let kind = FileType::from_raw_mode(device.kind);
@@ -50,10 +50,21 @@ fn make(root: BorrowedFd<'_>, device: &Device) -> Result<()> {
             AtFlags::SYMLINK_NOFOLLOW,
         ),
         // There already, in an image that brings its own /dev, or given by a mount.
-        Err(Errno::EXIST) => Ok(()),
+        Err(Errno::EXIST) => require_same(parent, name, device),
         // A user namespace makes no device nodes: borrow the host's.
         Err(Errno::PERM) => bind(parent, name, device),
         Err(errno) => Err(errno),
+    }
+}
+
+/// Refuses what has a device's name and is another thing (CVE-2025-31133).
+fn require_same(parent: BorrowedFd<'_>, name: &std::ffi::CStr, device: &Device) -> Result<()> {
+    let found = rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    let same_kind = found.st_mode & libc::S_IFMT == device.kind;
+    if same_kind && (device.kind == libc::S_IFIFO || found.st_rdev == device.number) {
+        Ok(())
+    } else {
+        Err(Errno::EXIST)
     }
 }
 
@@ -85,7 +96,7 @@ fn bind(parent: BorrowedFd<'_>, name: &std::ffi::CStr, device: &Device) -> Resul
 }
 
 fn links(root: BorrowedFd<'_>) -> Result<()> {
-    let dev = place::open(root, c"dev", OFlags::PATH | OFlags::DIRECTORY)?;
+    let dev = place::open_ordinary(root, c"dev", OFlags::PATH | OFlags::DIRECTORY)?;
     for (name, target) in LINKS {
         match rustix::fs::symlinkat(*target, &dev, *name) {
             Ok(()) | Err(Errno::EXIST) => {}

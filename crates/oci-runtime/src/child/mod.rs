@@ -8,6 +8,8 @@ mod credentials; // ids, groups, capabilities, limits
 mod device; // what is in /dev
 mod place; // mount points, resolved beneath the container's root
 mod root; // the file tree
+mod schedule; // scheduling, I/O priority, personality
+mod signals; // dispositions and mask as a new program expects them
 
 use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -16,6 +18,7 @@ use minke_sys::child::{Failure, exit_now};
 use rustix::io::Errno;
 
 use crate::plan::Plan;
+use crate::plan::namespace::Join;
 use crate::step::Step;
 
 /// A result whose error says which step failed.
@@ -35,7 +38,8 @@ pub(crate) const READY: u8 = b'R';
 pub(crate) const HOOKS: u8 = b'H';
 /// An intermediate process made the child: four bytes of pid follow.
 pub(crate) const PID: u8 = b'P';
-/// The parent's answer to each.
+/// The parent's answer to each. The one to [`READY`] says that the container is on record: a
+/// child whose runtime dies before that ends with it.
 pub(crate) const GO: u8 = b'G';
 
 /// Becomes the container: sets everything up, waits at `fifo` for the start, executes.
@@ -52,8 +56,11 @@ pub(crate) fn run(plan: &Plan, gate: &mut Gate, fifo: Option<BorrowedFd<'_>>) ->
         Ok(()) => Step::Exec.failure(0, plan.process.command.execute(command)),
     };
     // With no fifo (exec) the parent still listens; a started container has nobody left to
-    // tell but the exit code.
-    report(gate, failure);
+    // tell but its own standard error and the exit code.
+    match fifo {
+        None => report(gate, failure),
+        Some(_) => complain(plan, failure),
+    }
     exit_now(match failure.errno {
         libc::ENOENT => 127,
         _ => 126,
@@ -63,6 +70,7 @@ pub(crate) fn run(plan: &Plan, gate: &mut Gate, fifo: Option<BorrowedFd<'_>>) ->
 /// Joins the namespaces listed and makes the child in them, as a child of our parent.
 pub(crate) fn run_intermediate(plan: &Plan, gate: &mut Gate, fifo: Option<BorrowedFd<'_>>) -> ! {
     use minke_sys::child::{CloneRequest, Fork, clone3};
+    hide(plan);
     let result = join(plan).and_then(|()| {
         let request = CloneRequest {
             flags: plan.namespaces.new | libc::CLONE_PARENT as u64,
@@ -87,12 +95,15 @@ pub(crate) fn run_intermediate(plan: &Plan, gate: &mut Gate, fifo: Option<Borrow
 }
 
 fn set_up<'p>(plan: &'p Plan, gate: &mut Gate) -> Done<&'p CStr> {
+    signals::reset();
+    credentials::close_descriptors(plan.process.preserved_fds)?;
     // A user namespace has no ids, and so no rights, before the parent has mapped some.
     if plan.namespaces.makes(libc::CLONE_NEWUSER) {
         gate.wait()?;
         become_root_of_namespace()?;
     }
     if !plan.namespaces.need_intermediate() {
+        hide(plan);
         join(plan)?;
     }
     rustix::process::setsid().at(Step::Session)?;
@@ -120,6 +131,7 @@ fn set_up<'p>(plan: &'p Plan, gate: &mut Gate) -> Done<&'p CStr> {
         console::give_stdio_to(plan.process.uid);
     }
     gate.wait()?;
+    schedule::apply(&plan.process)?;
     credentials::become_user(&plan.process)?;
     choose_command(plan)
 }
@@ -128,10 +140,9 @@ fn set_up<'p>(plan: &'p Plan, gate: &mut Gate) -> Done<&'p CStr> {
 fn start(plan: &Plan, gate: &mut Gate, fifo: Option<BorrowedFd<'_>>) -> Done {
     if let Some(fifo) = fifo {
         gate.send(READY)?;
+        gate.wait_again()?;
         wait_for_start(fifo)?;
     }
-    credentials::reset_signals();
-    credentials::close_descriptors(plan.process.preserved_fds)?;
     credentials::load_late_filter(&plan.process)
 }
 
@@ -147,16 +158,45 @@ fn wait_for_start(fifo: BorrowedFd<'_>) -> Done {
     }
 }
 
+/// Joins what is to be joined. Root has the right to all of them outside the user namespace
+/// and perhaps not inside; a normal user has it only inside. So the user namespace comes
+/// between two tries.
 fn join(plan: &Plan) -> Done {
-    for (index, join) in plan.namespaces.joins.iter().enumerate() {
-        // SAFETY: a valid descriptor and a plain integer.
-        let result = unsafe { libc::setns(join.fd.as_raw_fd(), join.kind) };
-        check(result).at_index(Step::JoinNamespace, index)?;
-        if join.kind & libc::CLONE_NEWUSER != 0 {
-            become_root_of_namespace()?;
+    let joins = &plan.namespaces.joins;
+    let is_user = |join: &Join| join.kind & libc::CLONE_NEWUSER != 0;
+    let user = joins.iter().position(is_user);
+    let mut left: u32 = 0;
+    for (index, join) in joins.iter().enumerate().filter(|(_, join)| !is_user(join)) {
+        match enter(join) {
+            Err(Errno::PERM) if user.is_some() => left |= 1 << index,
+            result => result.at_index(Step::JoinNamespace, index)?,
+        }
+    }
+    if let Some(index) = user {
+        enter(&joins[index]).at_index(Step::JoinNamespace, index)?;
+        become_root_of_namespace()?;
+    }
+    for (index, join) in joins.iter().enumerate() {
+        if left & 1 << index != 0 {
+            enter(join).at_index(Step::JoinNamespace, index)?;
         }
     }
     Ok(())
+}
+
+fn enter(join: &Join) -> Result<(), Errno> {
+    // SAFETY: a valid descriptor and a plain integer.
+    check(unsafe { libc::setns(join.fd.as_raw_fd(), join.kind) })
+}
+
+/// Keeps processes of the namespaces we enter from tracing us and from taking our descriptors
+/// through /proc (CVE-2016-9962). Not for a new user namespace, where nobody is yet: its id
+/// maps could not be written.
+fn hide(plan: &Plan) {
+    if !plan.namespaces.makes(libc::CLONE_NEWUSER) && !plan.namespaces.joins.is_empty() {
+        // SAFETY: plain integers. It cannot fail with these.
+        unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) };
+    }
 }
 
 /// Takes id 0 of the user namespace just entered, with which everything is set up.
@@ -234,6 +274,25 @@ fn report(gate: &Gate, failure: Failure) {
         &failure.to_bytes(),
         rustix::net::SendFlags::NOSIGNAL,
     );
+}
+
+/// Says on the container's standard error why its command could not be executed.
+fn complain(plan: &Plan, failure: Failure) {
+    let reason: &[u8] = match failure.errno {
+        libc::ENOEXEC => b"exec format error (is it for another architecture?)\n",
+        libc::ENOENT => b"no such file or directory (is its interpreter missing?)\n",
+        libc::EACCES => b"permission denied\n",
+        _ => b"cannot be executed\n",
+    };
+    for part in [
+        b"exec ",
+        plan.process.command.name.as_bytes(),
+        b": ",
+        reason,
+    ] {
+        // Failing, the exit code still tells.
+        let _ = rustix::io::write(rustix::stdio::stderr(), part);
+    }
 }
 
 /// errno as a result.

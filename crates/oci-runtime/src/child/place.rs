@@ -11,6 +11,21 @@ use crate::plan::Target;
 /// Opens `path` beneath `root`, links resolved inside it.
 pub(super) fn open(root: BorrowedFd<'_>, path: &CStr, flags: OFlags) -> Result<OwnedFd> {
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    resolved(root, path, flags, resolve)
+}
+
+/// Opens `path` beneath `root`; `ELOOP` where any part of it is a link.
+pub(super) fn open_ordinary(root: BorrowedFd<'_>, path: &CStr, flags: OFlags) -> Result<OwnedFd> {
+    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS;
+    resolved(root, path, flags, resolve)
+}
+
+fn resolved(
+    root: BorrowedFd<'_>,
+    path: &CStr,
+    flags: OFlags,
+    resolve: ResolveFlags,
+) -> Result<OwnedFd> {
     for _ in 0..127 {
         match rustix::fs::openat2(root, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
             Err(Errno::AGAIN | Errno::INTR) => {}
@@ -38,7 +53,24 @@ pub(super) fn open_or_make(root: BorrowedFd<'_>, target: &Target, file: bool) ->
 }
 
 /// Opens the directory above a target, making what is missing; `None` is the root itself.
-pub(super) fn open_parent(root: BorrowedFd<'_>, target: &Target) -> Result<Option<OwnedFd>> {
+fn open_parent(root: BorrowedFd<'_>, target: &Target) -> Result<Option<OwnedFd>> {
+    parent_by(open, root, target)
+}
+
+/// As [`open_parent`], refusing links: a device behind one would be made in whatever is
+/// mounted there.
+pub(super) fn open_ordinary_parent(
+    root: BorrowedFd<'_>,
+    target: &Target,
+) -> Result<Option<OwnedFd>> {
+    parent_by(open_ordinary, root, target)
+}
+
+fn parent_by(
+    open: fn(BorrowedFd<'_>, &CStr, OFlags) -> Result<OwnedFd>,
+    root: BorrowedFd<'_>,
+    target: &Target,
+) -> Result<Option<OwnedFd>> {
     let mut parent: Option<OwnedFd> = None;
     let above = target.prefixes.len().saturating_sub(1);
     for (prefix, name) in target.prefixes.iter().zip(&target.names).take(above) {

@@ -84,6 +84,10 @@ fn clone_flags(recursive: bool) -> OpenTreeFlags {
 fn put(root: BorrowedFd<'_>, step: &MountStep, index: usize) -> Done {
     let onto = place::open_or_make(root, &step.target, step.onto_file)
         .at_index(Step::MountPoint, index)?;
+    if step.ordinary {
+        place::open_ordinary(root, step.target.whole(), OFlags::PATH | OFlags::DIRECTORY)
+            .at_index(Step::MountPoint, index)?;
+    }
     let made;
     let mount = match &step.source {
         Source::Ready(mount) => mount.as_fd(),

@@ -27,6 +27,8 @@ pub(crate) struct MountStep {
     pub source: Source,
     /// Make a file, not a directory, where the mount point is missing.
     pub onto_file: bool,
+    /// The mount point must be a directory of the image and no link to one.
+    pub ordinary: bool,
     /// MS_* propagation to set on the mount, with MS_REC for the tree.
     pub propagation: Option<u64>,
 }
@@ -108,6 +110,8 @@ fn step(mount: &Mount, context: &Context<'_>) -> Result<MountStep> {
         target,
         source,
         onto_file,
+        // Security depends on what is seen there (CVE-2019-19921, CVE-2023-27561).
+        ordinary: matches!(kind, "proc" | "sysfs"),
         propagation: options.propagation,
     })
 }
@@ -146,7 +150,7 @@ fn bind(mount: &Mount, options: &MountOptions, context: &Context<'_>) -> Result<
     let stat =
         rustix::fs::fstat(&found).map_err(|errno| Error::path("examine", &source)(errno.into()))?;
     let onto_file = FileType::from_raw_mode(stat.st_mode) != FileType::Directory;
-    match clone_with(&found, depth, &attributes) {
+    match clone_with(&found, depth, &attributes, options.propagation) {
         Ok(tree) => Ok((Source::Ready(tree), onto_file)),
         // Not ours to mount in: the child owns its namespace and can.
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
@@ -164,9 +168,22 @@ fn bind(mount: &Mount, options: &MountOptions, context: &Context<'_>) -> Result<
     }
 }
 
-fn clone_with(source: &OwnedFd, depth: Depth, attributes: &Attributes) -> std::io::Result<OwnedFd> {
+fn clone_with(
+    source: &OwnedFd,
+    depth: Depth,
+    attributes: &Attributes,
+    propagation: Option<u64>,
+) -> std::io::Result<OwnedFd> {
     let tree = sys_mount::clone_tree(source, Path::new(""), depth.into())?;
     attributes.apply(tree.as_fd())?;
+    // A clone is its source's peer: what the container mounts beneath would show on the host.
+    if propagation.is_none_or(|flags| flags & libc::MS_SHARED == 0) {
+        let slave = sys_mount::MountAttributes {
+            propagation: Some(sys_mount::Propagation::Slave),
+            ..sys_mount::MountAttributes::default()
+        };
+        sys_mount::set_attributes(&tree, sys_mount::Depth::Recursive, &slave)?;
+    }
     Ok(tree)
 }
 

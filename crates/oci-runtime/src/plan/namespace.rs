@@ -68,6 +68,15 @@ impl Namespaces {
         self.new & kind as u64 != 0 || (kind == libc::CLONE_NEWCGROUP && self.new_cgroup)
     }
 
+    /// Whether the container is in a namespace of this kind that is not ours.
+    pub fn isolates(&self, kind: i32) -> bool {
+        self.makes(kind)
+            || self
+                .joins
+                .iter()
+                .any(|join| join.kind == kind && !is_our_own(join))
+    }
+
     /// Whether a process between us and init has to do the joining: a pid namespace holds
     /// only children of the one who joined it, and a new user namespace loses the right to
     /// join what its parent owns.
@@ -77,6 +86,19 @@ impl Namespaces {
             || joins(libc::CLONE_NEWPID)
             || (self.makes(libc::CLONE_NEWUSER) && !self.joins.is_empty())
     }
+}
+
+/// Whether a joined namespace is the one this process is in.
+fn is_our_own(join: &Join) -> bool {
+    let name = match join.kind {
+        libc::CLONE_NEWNET => "net",
+        libc::CLONE_NEWIPC => "ipc",
+        libc::CLONE_NEWUTS => "uts",
+        _ => return false,
+    };
+    let ours = rustix::fs::stat(format!("/proc/self/ns/{name}"));
+    let theirs = rustix::fs::fstat(&join.fd);
+    matches!((ours, theirs), (Ok(ours), Ok(theirs)) if (ours.st_dev, ours.st_ino) == (theirs.st_dev, theirs.st_ino))
 }
 
 fn flag(kind: LinuxNamespaceType) -> Result<i32> {

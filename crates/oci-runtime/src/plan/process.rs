@@ -5,7 +5,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use minke_seccomp::bpf::SockFilter;
-use oci_spec::runtime::{Capabilities, LinuxSchedulerPolicy, PosixRlimitType, Process};
+use oci_spec::runtime::{
+    Capabilities, IOPriorityClass, LinuxSchedulerPolicy, PosixRlimitType, Process,
+};
 
 use super::c_string;
 use crate::capability;
@@ -22,7 +24,13 @@ pub(crate) struct ProcessPlan {
     pub umask: Option<u32>,
     pub capabilities: CapabilitySets,
     pub no_new_privileges: bool,
-    pub limits: Vec<(u32, libc::rlimit64)>,
+    pub limits: Vec<Limit>,
+    /// Nice value.
+    pub nice: Option<i32>,
+    /// Class and level, as ioprio_set(2) takes them.
+    pub io_priority: Option<i32>,
+    /// As personality(2) takes it. Set by whoever plans: it is not of the process section.
+    pub personality: Option<u32>,
     pub filter: Option<Filter>,
     /// Name of a new session keyring, or `None` to keep the caller's.
     pub keyring: Option<CString>,
@@ -50,6 +58,25 @@ struct Strings {
     _owned: Vec<CString>,
     argv: Vec<*const c_char>,
     envp: Vec<*const c_char>,
+}
+
+/// One resource limit.
+#[derive(Debug)]
+pub(crate) struct Limit {
+    pub kind: PosixRlimitType,
+    /// RLIMIT_*.
+    pub resource: u32,
+    pub value: libc::rlimit64,
+}
+
+impl Limit {
+    /// What is attempted, for messages.
+    pub fn attempt(&self) -> String {
+        format!(
+            "set {} to {}:{} (above the host's hard limit it takes CAP_SYS_RESOURCE)",
+            self.kind, self.value.rlim_cur, self.value.rlim_max
+        )
+    }
 }
 
 /// Capability sets as bit masks (bit n is capability n).
@@ -176,6 +203,9 @@ impl ProcessPlan {
             capabilities: CapabilitySets::of(process),
             no_new_privileges: process.no_new_privileges().unwrap_or(false),
             limits: limits(process)?,
+            nice: nice(process)?,
+            io_priority: io_priority(process)?,
+            personality: None,
             filter,
             keyring: keyring.map(|name| c_string(name.as_bytes())).transpose()?,
             oom_score_adj: process.oom_score_adj(),
@@ -194,11 +224,42 @@ fn refuse_unsupported(process: &Process) -> Result<()> {
     if given(process.selinux_label()) {
         return unsupported("process.selinuxLabel");
     }
-    match process.scheduler() {
-        Some(scheduler) if *scheduler.policy() != LinuxSchedulerPolicy::SchedOther => {
-            unsupported("process.scheduler")
-        }
-        _ => Ok(()),
+    Ok(())
+}
+
+/// SCHED_OTHER's nice value; the other policies are refused.
+fn nice(process: &Process) -> Result<Option<i32>> {
+    let Some(scheduler) = process.scheduler() else {
+        return Ok(None);
+    };
+    if *scheduler.policy() != LinuxSchedulerPolicy::SchedOther {
+        return Err(Error::Unsupported {
+            what: "a process.scheduler policy other than SCHED_OTHER".into(),
+        });
+    }
+    match scheduler.nice().unwrap_or(0) {
+        nice @ -20..=19 => Ok(Some(nice)),
+        nice => Err(Error::config(format!(
+            "process.scheduler.nice {nice} is not in -20..19"
+        ))),
+    }
+}
+
+fn io_priority(process: &Process) -> Result<Option<i32>> {
+    const CLASS_SHIFT: i32 = 13;
+    let Some(asked) = process.io_priority() else {
+        return Ok(None);
+    };
+    let class = match asked.class() {
+        IOPriorityClass::IoprioClassRt => 1,
+        IOPriorityClass::IoprioClassBe => 2,
+        IOPriorityClass::IoprioClassIdle => 3,
+    };
+    match asked.priority() {
+        level @ 0..=7 => Ok(Some(class << CLASS_SHIFT | level as i32)),
+        level => Err(Error::config(format!(
+            "process.ioPriority.priority {level} is not in 0..7"
+        ))),
     }
 }
 
@@ -222,23 +283,24 @@ impl CapabilitySets {
     }
 }
 
-fn limits(process: &Process) -> Result<Vec<(u32, libc::rlimit64)>> {
-    let mut found = Vec::new();
+fn limits(process: &Process) -> Result<Vec<Limit>> {
+    let mut found: Vec<Limit> = Vec::new();
     for limit in process.rlimits().iter().flatten() {
         let resource = resource(limit.typ());
-        if found.iter().any(|&(known, _)| known == resource) {
+        if found.iter().any(|known| known.resource == resource) {
             return Err(Error::config(format!(
                 "rlimit {} is set twice",
                 limit.typ()
             )));
         }
-        found.push((
+        found.push(Limit {
+            kind: limit.typ(),
             resource,
-            libc::rlimit64 {
+            value: libc::rlimit64 {
                 rlim_cur: limit.soft(),
                 rlim_max: limit.hard(),
             },
-        ));
+        });
     }
     Ok(found)
 }
