@@ -234,11 +234,7 @@ impl Monitor {
             Source::Stdout => self.take_output(Stream::Stdout, flags),
             Source::Stderr => self.take_output(Stream::Stderr, flags),
             Source::Stdin => self.continue_input()?,
-            Source::Listener => {
-                if let Some(attach) = &self.attach {
-                    self.clients.accept(attach, &self.poller);
-                }
-            }
+            Source::Listener => self.accept_clients(),
             Source::Client(slot) => self.serve_client(slot, flags)?,
             Source::Control => self.take_orders(Source::Control),
             Source::WindowSize => self.take_orders(Source::WindowSize),
@@ -251,6 +247,14 @@ impl Monitor {
             }
         }
         Ok(())
+    }
+
+    /// Takes in whoever has connected. Before each output too: who was connected before the
+    /// container was started sees all of it, whichever the kernel tells of first.
+    fn accept_clients(&mut self) {
+        if let Some(attach) = &self.attach {
+            self.clients.accept(attach, &self.poller);
+        }
     }
 
     /// Passes signals on, and reaps.
@@ -363,6 +367,7 @@ impl Monitor {
     }
 
     fn take_output(&mut self, stream: Stream, flags: EventFlags) {
+        self.accept_clients();
         if !self.clients.is_settled() {
             return;
         }
@@ -508,6 +513,7 @@ impl Monitor {
 
     /// Takes what the container has left in its pipes.
     fn drain(&mut self) {
+        self.accept_clients();
         self.clients.settle(self.stdio.packet(), &self.poller);
         for stream in [Stream::Stdout, Stream::Stderr] {
             while self.stdio.read(stream) == Output::Chunk {

@@ -160,6 +160,8 @@ impl Drop for Site<'_> {
         {
             let _ = podman.call(["rm", "--all", "--force", "--time", "0"]);
         }
+        // Who sweeps up an idle network finds it by what is below the run root.
+        let _ = self.minke().call(["container", "cleanup", "--sweep"]);
         for mount in scratch::mounts_below(&self.directory).iter().rev() {
             let _ = Program::new("umount").call(["-l".as_ref(), mount.as_os_str()]);
         }

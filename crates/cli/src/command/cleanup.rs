@@ -27,7 +27,11 @@ pub struct CleanupArgs {
 /// Takes down what ended containers leave: mounts, network, and with `--rm` themselves. One that
 /// is gone is clean.
 pub fn run(args: CleanupArgs, engine: &Engine) -> Result<Exit> {
-    let names = targets::choose(args.names, false, || Ok(Vec::new()))?;
+    let names = if args.sweep {
+        args.names
+    } else {
+        targets::choose(args.names, false, || Ok(Vec::new()))?
+    };
     let request = CleanupRequest { remove: args.rm };
     let mut exit = Exit::OK;
     for name in &names {

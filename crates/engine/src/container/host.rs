@@ -111,7 +111,8 @@ impl Engine {
             default_pids_limit: Some(conf.pids_limit.unwrap_or(DEFAULT_PIDS_LIMIT)),
             kernel_version: kernel_version(),
             hard_limits: hard_limits(),
-            may_raise_limits: may_raise_limits(),
+            // Root of a user namespace has the capability, and the kernel asks for the host's.
+            may_raise_limits: !self.places.rootless && may_raise_limits(),
             default_ulimits: conf.ulimits.clone(),
             bounding: bounding()?,
             default_sysctls: conf.sysctls.clone(),

@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use minke_network::config::{DEFAULT_NETWORK, Networks};
+use minke_network::config::{DEFAULT_NETWORK, Network, Networks};
 use minke_network::firewall::Nftables;
 use minke_network::netavark::{NetworkOptions, PerNetworkOptions, PortMapping, StatusBlock};
 use minke_network::{Retain, SetupRequest, TeardownRequest, netns, ports};
@@ -103,6 +103,13 @@ impl Engine {
             return Ok(());
         }
         let dir = self.runtime_dir("network")?;
+        let networks = Networks::load(&self.places.networks)?;
+        // Where nobody ever took a lease, or the network went with it, there is nothing to do.
+        let has_leases =
+            |network: &Network| dir.join(format!("{}.json", network.id)).exists();
+        if !networks.iter().any(has_leases) {
+            return Ok(());
+        }
         let path = dir.join("sweep-next.lock");
         let next = Lock::try_open(&path, LockKind::Exclusive);
         let Some(next) = next.map_err(Error::path("lock", &path))? else {
@@ -113,11 +120,7 @@ impl Engine {
             Lock::open(&path, LockKind::Exclusive).map_err(Error::path("lock", &path))?;
         drop(next);
         std::thread::sleep(patience);
-        for network in Networks::load(&self.places.networks)?.iter() {
-            // Where nobody ever took a lease there is nothing to remove.
-            if !dir.join(format!("{}.lock", network.id)).exists() {
-                continue;
-            }
+        for network in networks.iter().filter(|network| has_leases(network)) {
             // Nobody leaves; if nobody is left, the network goes.
             let name = network.name.clone();
             let options = NetworkOptions {
