@@ -154,7 +154,10 @@ mod tests {
         assert_eq!(conf.pids_limit, Some(9));
         assert_eq!(conf.runtime.as_deref(), Some("crun"));
         assert_eq!(conf.env["A"], "b");
-        assert!(conf.merge("[containers]\ndefault_ulimits = [\"x\"]").is_err());
+        assert!(
+            conf.merge("[containers]\ndefault_ulimits = [\"x\"]")
+                .is_err()
+        );
         assert!(conf.merge("[").is_err());
     }
 }

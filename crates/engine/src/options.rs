@@ -176,11 +176,12 @@ impl EngineOptions {
             options.driver.clone_from(driver);
         }
         for option in &self.storage_options {
-            let option = option
-                .strip_prefix("overlay.mountopt=")
-                .ok_or_else(|| Error::Unsupported {
-                    what: format!("the storage option {option}"),
-                })?;
+            let option =
+                option
+                    .strip_prefix("overlay.mountopt=")
+                    .ok_or_else(|| Error::Unsupported {
+                        what: format!("the storage option {option}"),
+                    })?;
             options.overlay.mount_options = option.split(',').map(str::to_owned).collect();
         }
         Ok(options)

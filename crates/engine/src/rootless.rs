@@ -116,8 +116,7 @@ fn make_keeper(dir: &Path, options: &EngineOptions) -> Result<ProcessId> {
         let _ = child.wait();
         return Err(error);
     }
-    let keeper =
-        ProcessId::of(pid as i32).map_err(Error::system("identify the keeper"))?;
+    let keeper = ProcessId::of(pid as i32).map_err(Error::system("identify the keeper"))?;
     let text = serde_json::to_vec(&keeper).map_err(|source| Error::Record {
         object: "the keeper".into(),
         source,
@@ -325,7 +324,9 @@ mod tests {
     #[test]
     fn only_root_of_a_namespace_can_have_been_somebody_else() {
         let mut around = Surroundings::default();
-        around.environment.insert(UID_VARIABLE.into(), "1000".into());
+        around
+            .environment
+            .insert(UID_VARIABLE.into(), "1000".into());
         around.environment.insert(GID_VARIABLE.into(), "100".into());
         let expected = if rustix::process::geteuid().is_root() {
             (1000, 100)

@@ -83,7 +83,10 @@ impl Engine {
         let deadline = Instant::now() + EXIT_FILE_PATIENCE;
         while record.state.init.is_some()
             && self.exit_file(record).is_none()
-            && record.state.monitor.is_some_and(|monitor| monitor.is_alive())
+            && record
+                .state
+                .monitor
+                .is_some_and(|monitor| monitor.is_alive())
             && Instant::now() < deadline
         {
             std::thread::sleep(Duration::from_micros(500));

@@ -204,7 +204,9 @@ impl Engine {
 /// Names as Docker and Podman allow them.
 fn check_name(name: &str) -> Result<()> {
     let mut bytes = name.bytes();
-    let first = bytes.next().is_some_and(|byte| byte.is_ascii_alphanumeric());
+    let first = bytes
+        .next()
+        .is_some_and(|byte| byte.is_ascii_alphanumeric());
     let rest = bytes.all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
     if first && rest {
         Ok(())
@@ -261,12 +263,54 @@ mod names {
         "solid", "steady", "still", "sunny", "swift", "tidy", "true", "vivid", "warm", "wise",
     ];
     const RIGHT: &[&str] = &[
-        "albatross", "auk", "beluga", "bowhead", "buoy", "capelin", "coral", "cormorant",
-        "current", "dolphin", "eddy", "fin", "fjord", "floe", "fulmar", "gannet", "gray", "gull",
-        "harbor", "herring", "humpback", "iceberg", "kelp", "krill", "lagoon", "lantern", "narwhal",
-        "orca", "osprey", "otter", "pelican", "petrel", "pilot", "plover", "porpoise", "puffin",
-        "reef", "rorqual", "salmon", "sardine", "seal", "skua", "sperm", "squid", "tern", "tide",
-        "turtle", "walrus",
+        "albatross",
+        "auk",
+        "beluga",
+        "bowhead",
+        "buoy",
+        "capelin",
+        "coral",
+        "cormorant",
+        "current",
+        "dolphin",
+        "eddy",
+        "fin",
+        "fjord",
+        "floe",
+        "fulmar",
+        "gannet",
+        "gray",
+        "gull",
+        "harbor",
+        "herring",
+        "humpback",
+        "iceberg",
+        "kelp",
+        "krill",
+        "lagoon",
+        "lantern",
+        "narwhal",
+        "orca",
+        "osprey",
+        "otter",
+        "pelican",
+        "petrel",
+        "pilot",
+        "plover",
+        "porpoise",
+        "puffin",
+        "reef",
+        "rorqual",
+        "salmon",
+        "sardine",
+        "seal",
+        "skua",
+        "sperm",
+        "squid",
+        "tern",
+        "tide",
+        "turtle",
+        "walrus",
     ];
 
     pub(super) fn pair(seed: u64) -> String {

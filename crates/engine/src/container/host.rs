@@ -56,11 +56,9 @@ impl Engine {
         }
         match &spec.namespaces.network {
             NetworkMode::Pasta(_) => unsupported("the network mode pasta"),
-            NetworkMode::Default | NetworkMode::Bridge(_) if self.places.rootless => {
-                unsupported(
-                    "a bridge network for a normal user (use --network none or --network host)",
-                )
-            }
+            NetworkMode::Default | NetworkMode::Bridge(_) if self.places.rootless => unsupported(
+                "a bridge network for a normal user (use --network none or --network host)",
+            ),
             _ => Ok(()),
         }
     }
@@ -341,10 +339,7 @@ fn device_nodes(spec: &ContainerSpec) -> Result<BTreeMap<String, DeviceNode>> {
         .iter()
         .map(|device| match node(Path::new(&device.source)) {
             Ok(Some(node)) => Ok((device.source.clone(), node)),
-            Ok(None) => Err(Error::invalid(format!(
-                "{} is not a device",
-                device.source
-            ))),
+            Ok(None) => Err(Error::invalid(format!("{} is not a device", device.source))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::invalid(format!(
                 "stat {}: no such file or directory",
                 device.source
@@ -381,8 +376,7 @@ fn all_devices() -> BTreeMap<String, DeviceNode> {
     while let Some(dir) = dirs.pop() {
         for entry in fs::read_dir(&dir).into_iter().flatten().flatten() {
             let path = entry.path();
-            let own = dir == Path::new("/dev")
-                && OWN.iter().any(|name| entry.file_name() == *name);
+            let own = dir == Path::new("/dev") && OWN.iter().any(|name| entry.file_name() == *name);
             let Ok(kind) = entry.file_type() else {
                 continue;
             };

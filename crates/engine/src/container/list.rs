@@ -97,10 +97,7 @@ impl Engine {
             started: facts.started,
             finished: facts.finished.or(exit.map(|exit| exit.time)),
             exit_code: exit.map(|exit| exit.code),
-            pid: facts
-                .init
-                .filter(|_| state.is_alive())
-                .map(|init| init.pid),
+            pid: facts.init.filter(|_| state.is_alive()).map(|init| init.pid),
             networks: facts
                 .network
                 .map(|network| network.networks.into_keys().collect())

@@ -198,8 +198,7 @@ fn log_argument(record: &Record) -> std::ffi::OsString {
 
 /// Runs a monitor's first process with its pipes and reads its first report.
 pub(crate) fn run_to_report(mut command: Command) -> Result<String> {
-    let (start_reader, mut start_writer) =
-        std::io::pipe().map_err(Error::system("make a pipe"))?;
+    let (start_reader, mut start_writer) = std::io::pipe().map_err(Error::system("make a pipe"))?;
     let (sync_reader, sync_writer) = std::io::pipe().map_err(Error::system("make a pipe"))?;
     let start_reader = OwnedFd::from(start_reader);
     let sync_writer = OwnedFd::from(sync_writer);

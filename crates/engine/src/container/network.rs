@@ -105,8 +105,7 @@ impl Engine {
         let dir = self.runtime_dir("network")?;
         let networks = Networks::load(&self.places.networks)?;
         // Where nobody ever took a lease, or the network went with it, there is nothing to do.
-        let has_leases =
-            |network: &Network| dir.join(format!("{}.json", network.id)).exists();
+        let has_leases = |network: &Network| dir.join(format!("{}.json", network.id)).exists();
         if !networks.iter().any(has_leases) {
             return Ok(());
         }

@@ -73,8 +73,7 @@ impl Engine {
         self.undo_start(locked)?;
         super::cleanup::remove_file(&self.exit_file_path(&locked.record.id))?;
         let state = &mut locked.record.state;
-        state.boot_id =
-            minke_sys::proc::boot_id().map_err(Error::system("read the boot id"))?;
+        state.boot_id = minke_sys::proc::boot_id().map_err(Error::system("read the boot id"))?;
         state.dirty = true;
         state.exit_code = None;
         state.finished = None;

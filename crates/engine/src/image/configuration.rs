@@ -81,9 +81,11 @@ pub(crate) fn auth_files(
     surroundings: &Surroundings,
     asked: Option<&Path>,
 ) -> Result<Vec<AuthFile>> {
-    let named = asked
-        .map(Path::to_owned)
-        .or_else(|| surroundings.variable("REGISTRY_AUTH_FILE").map(PathBuf::from));
+    let named = asked.map(Path::to_owned).or_else(|| {
+        surroundings
+            .variable("REGISTRY_AUTH_FILE")
+            .map(PathBuf::from)
+    });
     let paths = match named {
         Some(path) => vec![path],
         None => vec![

@@ -68,10 +68,7 @@ impl Hello {
         .to_string()
         .into_bytes();
         Ok(Self {
-            name: NAME
-                .parse()
-                .map(ImageName::Docker)
-                .map_err(Error::Image)?,
+            name: NAME.parse().map(ImageName::Docker).map_err(Error::Image)?,
             layer,
             config,
             manifest,
@@ -163,14 +160,14 @@ fn program() -> (&'static str, Vec<u8>) {
     };
     let movk = |register: u32, value: u64, shift: u32| movz(register, value, shift) | 0x2000_0000;
     let code: [u32; 9] = [
-        movz(0, 1, 0),                  // stdout
-        movz(1, text_at, 0),            // the text
+        movz(0, 1, 0),       // stdout
+        movz(1, text_at, 0), // the text
         movk(1, text_at, 16),
-        movz(2, TEXT.len() as u64, 0),  // its length
-        movz(8, 64, 0),                 // write
-        0xd400_0001,                    // svc 0
+        movz(2, TEXT.len() as u64, 0), // its length
+        movz(8, 64, 0),                // write
+        0xd400_0001,                   // svc 0
         movz(0, 0, 0),
-        movz(8, 93, 0),                 // exit
+        movz(8, 93, 0), // exit
         0xd400_0001,
     ];
     let code: Vec<u8> = code.iter().flat_map(|word| word.to_le_bytes()).collect();

@@ -18,17 +18,19 @@ impl Engine {
         let layers = store.layers()?;
         let size = size(image.top_layer.as_ref(), &layers);
         let manifest = store.image_big_data(&image.id, "manifest")?;
-        let manifest: Value = serde_json::from_slice(&manifest).map_err(|source| Error::Record {
-            object: format!("the manifest of image {}", image.id),
-            source,
-        })?;
+        let manifest: Value =
+            serde_json::from_slice(&manifest).map_err(|source| Error::Record {
+                object: format!("the manifest of image {}", image.id),
+                source,
+            })?;
         let manifest_type = match manifest["mediaType"].as_str() {
             Some(kind) => kind.to_owned(),
             None => "application/vnd.oci.image.manifest.v1+json".to_owned(),
         };
-        let graph = image.top_layer.as_ref().map(|top| {
-            json!({"UpperDir": store.changes_directory(top)})
-        });
+        let graph = image
+            .top_layer
+            .as_ref()
+            .map(|top| json!({"UpperDir": store.changes_directory(top)}));
         Ok(json!({
             "Id": image.id.to_string(),
             "Digest": image.digest.as_ref().map(ToString::to_string).unwrap_or_default(),

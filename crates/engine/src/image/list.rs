@@ -90,7 +90,9 @@ impl Engine {
             created: created.as_second(),
             size: size(image.top_layer.as_ref(), layers),
             containers: users.get(&image.id).copied().unwrap_or(0),
-            labels: config.map(|config| config.config.labels).unwrap_or_default(),
+            labels: config
+                .map(|config| config.config.labels)
+                .unwrap_or_default(),
             parent: None,
             dangling: image.names.is_empty(),
             read_only: false,

@@ -2,9 +2,9 @@ use oci_spec::runtime::{PosixRlimit, PosixRlimitBuilder, PosixRlimitType};
 use serde::{Deserialize, Serialize};
 
 use super::Context;
+use crate::Result;
 use crate::host::Host;
 use crate::option::ulimit::{Rlimit, Ulimit};
-use crate::Result;
 
 /// Podman's, where neither the user nor containers.conf says.
 const DEFAULTS: &[(Rlimit, u64)] = &[(Rlimit::Nofile, 1_048_576), (Rlimit::Nproc, 4_194_304)];

@@ -177,7 +177,10 @@ fn limits_above_the_hosts_are_clamped_with_the_reason() {
         .unwrap();
     assert_eq!((clamp.wanted, clamp.given), (30_000, 20_000));
     assert!(clamp.reason.contains("20000"), "{}", clamp.reason);
-    assert_eq!(json(&spec, &host())["process"]["rlimits"][0]["hard"], 20_000);
+    assert_eq!(
+        json(&spec, &host())["process"]["rlimits"][0]["hard"],
+        20_000
+    );
     let able = Host {
         may_raise_limits: true,
         ..host()
