@@ -295,7 +295,8 @@ fn receive(socket: &OwnedFd) -> Result<Message> {
         match recv(socket, packet.as_mut_slice(), RecvFlags::empty()) {
             Err(rustix::io::Errno::INTR) => {}
             Ok((length, _)) => break length,
-            Err(rustix::io::Errno::CONNRESET) => break 0,
+            // A child that failed before it read our answer: told once, ahead of its last words.
+            Err(rustix::io::Errno::CONNRESET) => {}
             Err(errno) => return Err(Error::system("hear the container's init")(errno)),
         }
     };
