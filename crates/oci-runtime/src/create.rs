@@ -93,6 +93,7 @@ pub fn create(root: &StateRoot, id: &str, request: &CreateRequest) -> Result<Lau
         fifo: Some(fifo.as_fd()),
         group: group.as_ref(),
         into_cgroup: into_cgroup.as_ref().map(OwnedFd::as_fd),
+        lock: Some(claim.lock()),
         linux: Some(linux),
     };
     let hooked = record.clone();
@@ -155,7 +156,7 @@ impl Drop for Undo<'_> {
 pub(crate) fn write_pid(path: &Path, pid: i32) -> Result<()> {
     let options = minke_sys::atomic::ReplaceOptions {
         mode: 0o644,
-        durability: minke_sys::atomic::Durability::Ordered,
+        durability: minke_sys::atomic::Durability::Cached,
     };
     minke_sys::atomic::replace(path, pid.to_string().as_bytes(), &options)
         .map_err(Error::path("write", path))

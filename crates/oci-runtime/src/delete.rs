@@ -20,7 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// [`Error::WrongState`] when it runs and `force` is not set.
 pub fn delete(root: &StateRoot, id: &str, force: bool) -> Result<()> {
     let mut container = match root.load(id) {
-        Err(Error::UnknownContainer { .. }) if force => return root.sweep(id),
+        Err(Error::UnknownContainer { .. } | Error::Parse { .. }) if force => {
+            return root.sweep(id);
+        }
         loaded => loaded?,
     };
     let _lock = container.locked(root)?;

@@ -73,6 +73,7 @@ pub fn exec(
         fifo: None,
         group: group.as_ref(),
         into_cgroup: None,
+        lock: None,
         linux: None,
     };
     let pid_file = request.pid_file.as_deref();

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::process::Command;
 
 use minke_sys::cgroup::Group;
@@ -28,6 +28,8 @@ pub(crate) struct Launch<'a> {
     pub group: Option<&'a Group>,
     /// Start inside this v2 cgroup, so that it need not be moved.
     pub into_cgroup: Option<BorrowedFd<'a>>,
+    /// The lock held on the container, which the child must not hold on to when we are gone.
+    pub lock: Option<BorrowedFd<'a>>,
     /// Id maps of a new user namespace.
     pub linux: Option<&'a Linux>,
 }
@@ -84,6 +86,11 @@ impl Launch<'_> {
             Fork::Child => {
                 // The parent's end must be seen to close when the parent dies.
                 drop(ours);
+                if let Some(lock) = self.lock {
+                    // SAFETY: the child's copy of the descriptor; its owner never drops here, as
+                    // the child execs or exits without running destructors.
+                    unsafe { libc::close(lock.as_raw_fd()) };
+                }
                 if intermediate {
                     child::run_intermediate(self.plan, &mut gate, self.fifo)
                 }
@@ -295,7 +302,8 @@ fn receive(socket: &OwnedFd) -> Result<Message> {
         match recv(socket, packet.as_mut_slice(), RecvFlags::empty()) {
             Err(rustix::io::Errno::INTR) => {}
             Ok((length, _)) => break length,
-            Err(rustix::io::Errno::CONNRESET) => break 0,
+            // A child that failed before it read our answer: told once, ahead of its last words.
+            Err(rustix::io::Errno::CONNRESET) => {}
             Err(errno) => return Err(Error::system("hear the container's init")(errno)),
         }
     };

@@ -167,15 +167,12 @@ impl StateRoot {
             Err(source) => return Err(Error::path("lock", path)(source)),
         };
         let left = match self.load(id) {
-            Err(Error::UnknownContainer { .. }) => None,
+            // What cannot be read any more is nobody's: a power loss empties unsynced files.
+            Err(Error::UnknownContainer { .. } | Error::Parse { .. }) => None,
             Ok(container) if container.record.init.is_none() => Some(container),
             _ => return Err(exists()),
         };
-        Ok(Claim {
-            dir,
-            left,
-            _lock: lock,
-        })
+        Ok(Claim { dir, left, lock })
     }
 
     /// Reads a container.
@@ -199,8 +196,7 @@ impl StateRoot {
         Ok(Container { dir, record })
     }
 
-    /// Removes the directory of an id that a killed create claimed and put nothing on record
-    /// for; none is success.
+    /// Removes the directory of an id with no readable record; none is success.
     pub(crate) fn sweep(&self, id: &str) -> Result<()> {
         let dir = self.dir(id)?;
         if !dir.is_dir() {
@@ -209,7 +205,7 @@ impl StateRoot {
         let Some(_lock) = lock(&dir)? else {
             return Ok(());
         };
-        if dir.join(RECORD).exists() {
+        if self.load(id).is_ok() {
             return Ok(());
         }
         fs::remove_dir_all(&dir).map_err(Error::path("remove", dir))
@@ -246,13 +242,18 @@ impl StateRoot {
 pub(crate) struct Claim {
     dir: PathBuf,
     left: Option<Container>,
-    _lock: Lock,
+    lock: Lock,
 }
 
 impl Claim {
     /// The container's directory.
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// The lock that is held.
+    pub fn lock(&self) -> std::os::fd::BorrowedFd<'_> {
+        std::os::fd::AsFd::as_fd(&self.lock)
     }
 
     /// What a create that was killed half way left under this id.
@@ -295,7 +296,7 @@ fn is_current(lock: &Lock, path: &Path) -> bool {
     matches!((held, found), (Ok(held), Ok(found)) if held == found)
 }
 
-/// Writes a record in place of the old one. The state root is a tmpfs: nothing to sync.
+/// Writes a record in place of the old one. It means nothing after a reboot: nothing to sync.
 pub(crate) fn write(dir: &Path, record: &Record) -> Result<()> {
     let path = dir.join(RECORD);
     let text = serde_json::to_vec(record).map_err(|source| Error::Parse {
@@ -304,7 +305,7 @@ pub(crate) fn write(dir: &Path, record: &Record) -> Result<()> {
     })?;
     let options = ReplaceOptions {
         mode: 0o600,
-        durability: Durability::Ordered,
+        durability: Durability::Cached,
     };
     atomic::replace(&path, &text, &options).map_err(Error::path("write", path))
 }

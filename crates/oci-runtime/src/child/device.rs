@@ -98,6 +98,9 @@ fn bind(parent: BorrowedFd<'_>, name: &std::ffi::CStr, device: &Device) -> Resul
 fn links(root: BorrowedFd<'_>) -> Result<()> {
     let dev = place::open_ordinary(root, c"dev", OFlags::PATH | OFlags::DIRECTORY)?;
     for (name, target) in LINKS {
+        if *name == c"core" && place::open(root, c"proc/kcore", OFlags::PATH).is_err() {
+            continue;
+        }
         match rustix::fs::symlinkat(*target, &dev, *name) {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(errno) => return Err(errno),

@@ -279,7 +279,12 @@ fn mask(root: BorrowedFd<'_>, plan: &RootPlan) -> Done {
             match &empty {
                 // One tmpfs serves every directory: the first use is cloned.
                 Some(first) => open_tree(first, c"", clone_flags(false)),
-                None => make_fs(c"tmpfs", None, &[], MountAttrFlags::MOUNT_ATTR_RDONLY),
+                None => make_fs(
+                    c"tmpfs",
+                    Some(c"tmpfs"),
+                    &[],
+                    MountAttrFlags::MOUNT_ATTR_RDONLY,
+                ),
             }
         }
         .at_index(Step::Mask, index)?;

@@ -87,7 +87,7 @@ impl Bundle {
     }
 
     pub fn cgroup(&self) -> PathBuf {
-        PathBuf::from(format!("/minke-test/{}", self.id))
+        PathBuf::from(format!("/minke-test-{}", self.id))
     }
 
     /// Host path of a cgroup file.
@@ -289,7 +289,7 @@ fn config(script: &str, id: &str) -> Value {
              "options": ["nosuid", "noexec", "nodev", "ro"]},
         ],
         "linux": {
-            "cgroupsPath": format!("/minke-test/{id}"),
+            "cgroupsPath": format!("/minke-test-{id}"),
             "resources": {"devices": [{"allow": false, "access": "rwm"}]},
             "namespaces": [
                 {"type": "pid"}, {"type": "ipc"}, {"type": "uts"}, {"type": "mount"},

@@ -122,6 +122,31 @@ fn a_start_that_died_half_way_is_a_start() {
 }
 
 #[test]
+fn a_damaged_record_is_in_nobodys_way() {
+    if !able() {
+        return;
+    }
+    let bundle = Bundle::new("true");
+    let dir = bundle.state_root().join(&bundle.id);
+    for clear in [true, false] {
+        std::fs::create_dir_all(&dir).unwrap();
+        std::fs::write(dir.join("state.json"), "").unwrap();
+        assert!(
+            bundle
+                .must_fail(&["state", &bundle.id])
+                .contains("cannot parse")
+        );
+        if clear {
+            bundle.must(&["delete", "--force", &bundle.id]);
+            assert!(!dir.exists());
+        } else {
+            assert_eq!(bundle.output(), "");
+        }
+    }
+    bundle.assert_nothing_left();
+}
+
+#[test]
 fn a_cgroup_in_use_is_refused() {
     if !able() {
         return;

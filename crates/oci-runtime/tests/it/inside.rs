@@ -178,6 +178,34 @@ fn a_seccomp_filter_acts_with_and_without_new_privileges() {
 }
 
 #[test]
+fn the_default_profile_lets_a_shell_work_and_refuses_the_rest() {
+    if !able() {
+        return;
+    }
+    let conditions = minke_seccomp::Conditions {
+        capabilities: Default::default(),
+        arch: minke_seccomp::Architecture::native().unwrap(),
+        kernel_version: None,
+    };
+    let policy = minke_seccomp::Profile::default_policy();
+    let seccomp = minke_seccomp::resolve(policy, &conditions)
+        .unwrap()
+        .unwrap();
+    for no_new_privileges in [true, false] {
+        let mut bundle = Bundle::new(
+            "grep ^Seccomp: /proc/self/status; mkdir /tmp/d; mount -t tmpfs x /tmp/d 2>/dev/null || echo refused; \
+             busybox rmdir /tmp/d && echo done",
+        );
+        bundle.config["process"]["noNewPrivileges"] = json!(no_new_privileges);
+        bundle.config["process"]["user"] = json!({"uid": 0, "gid": 0, "additionalGids": [3]});
+        bundle.config["linux"]["seccomp"] = serde_json::to_value(&seccomp).unwrap();
+        assert_eq!(bundle.output(), "Seccomp:\t2\nrefused\ndone\n");
+        // The second time the compiled filter comes from its cache.
+        assert!(bundle.output().starts_with("Seccomp:\t2\n"));
+    }
+}
+
+#[test]
 fn masked_paths_are_empty_and_read_only_ones_refuse() {
     if !able() {
         return;
@@ -586,8 +614,46 @@ fn a_normal_user_runs_with_one_mapped_id() {
     if !able() {
         return;
     }
-    const UID: u32 = 64_321;
-    let mut bundle = Bundle::new("id -u; grep CapEff /proc/self/status; exec sleep 300");
+    let shown = run_as(64_321, &[(0, 64_321, 1)]);
+    let words: Vec<&str> = shown.split_whitespace().collect();
+    assert!(words.ends_with(&["0", "0", "64321", "1"]), "{shown}");
+}
+
+#[test]
+fn a_normal_user_runs_with_the_ids_that_etc_subuid_grants() {
+    if !able() {
+        return;
+    }
+    let Some((uid, start)) = granted() else {
+        eprintln!("skipped: /etc/subuid and /etc/subgid grant no user a range");
+        return;
+    };
+    let shown = run_as(uid, &[(0, uid, 1), (1, start, 100)]);
+    let words: Vec<&str> = shown.split_whitespace().collect();
+    let start = start.to_string();
+    assert!(words.ends_with(&["1", &start, "100"]), "{shown}");
+}
+
+/// The first user with the same range of at least 100 in both files.
+fn granted() -> Option<(u32, u32)> {
+    let users = fs::read_to_string("/etc/passwd").ok()?;
+    let groups = fs::read_to_string("/etc/subgid").ok()?;
+    let ranges = fs::read_to_string("/etc/subuid").ok()?;
+    ranges.lines().find_map(|line| {
+        let mut parts = line.split(':');
+        let (name, start, count) = (parts.next()?, parts.next()?, parts.next()?);
+        let user = users
+            .lines()
+            .find(|user| user.split(':').next() == Some(name))?;
+        let uid: u32 = user.split(':').nth(2)?.parse().ok()?;
+        let usable = uid != 0 && count.parse::<u32>().ok()? >= 100 && groups.contains(line);
+        usable.then_some((uid, start.parse().ok()?))
+    })
+}
+
+/// Runs a container as a normal user; gives what it shows of itself.
+fn run_as(uid: u32, mappings: &[(u32, u32, u32)]) -> String {
+    let mut bundle = Bundle::new("");
     bundle.must(&[
         "spec",
         "--rootless",
@@ -599,27 +665,25 @@ fn a_normal_user_runs_with_one_mapped_id() {
     config["process"]["terminal"] = json!(false);
     config["process"]["args"] = json!(["/bin/sh", "-c", "id -u; cat /proc/self/uid_map"]);
     config["process"]["capabilities"] = json!({"bounding": CAPABILITIES});
+    let maps: Vec<Value> = mappings
+        .iter()
+        .map(|(inside, host, size)| json!({"containerID": inside, "hostID": host, "size": size}))
+        .collect();
     for kind in ["uidMappings", "gidMappings"] {
-        config["linux"][kind] = json!([{"containerID": 0, "hostID": UID, "size": 1}]);
+        config["linux"][kind] = json!(maps);
     }
     bundle.config = config;
     bundle.save();
-    std::os::unix::fs::chown(bundle.dir(), Some(UID), Some(UID)).unwrap();
+    std::os::unix::fs::chown(bundle.dir(), Some(uid), Some(uid)).unwrap();
     for entry in ["", "dev", "proc", "sys", "etc", "tmp", "run", "bin"] {
-        std::os::unix::fs::chown(bundle.rootfs().join(entry), Some(UID), Some(UID)).unwrap();
+        std::os::unix::fs::chown(bundle.rootfs().join(entry), Some(uid), Some(uid)).unwrap();
     }
     // The build directory may be closed to others.
     let program = bundle.dir().join("minke-oci");
     fs::copy(env!("CARGO_BIN_EXE_minke-oci"), &program).unwrap();
+    let id = uid.to_string();
     let output = Command::new("setpriv")
-        .args([
-            "--reuid",
-            "64321",
-            "--regid",
-            "64321",
-            "--clear-groups",
-            "--",
-        ])
+        .args(["--reuid", &id, "--regid", &id, "--clear-groups", "--"])
         .arg(&program)
         .args(["--root", "state", "run", &bundle.id])
         .current_dir(bundle.dir())
@@ -627,6 +691,5 @@ fn a_normal_user_runs_with_one_mapped_id() {
         .unwrap();
     let shown = text(&output);
     assert!(output.status.success(), "{shown}");
-    let words: Vec<&str> = shown.split_whitespace().collect();
-    assert!(words.ends_with(&["0", "0", "64321", "1"]), "{shown}");
+    shown
 }

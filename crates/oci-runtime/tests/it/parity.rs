@@ -15,11 +15,21 @@ const SCRIPT: &str = "grep -E '^(Uid|Gid|Groups|Cap|NoNewPrivs|Seccomp:|Umask|Si
 /// What differs from run to run or is the host's.
 fn normalised(shown: &str, id: &str) -> Vec<String> {
     let mut lines: Vec<String> = shown.replace(id, "ID").lines().map(str::to_owned).collect();
-    for line in &mut lines {
-        if let Some(at) = line.find(",inode64") {
-            line.replace_range(at..at + 8, "");
-        }
+    for line in lines.iter_mut().filter(|line| line.starts_with("mount ")) {
+        // Read-only is set on the mount alone, and masks are the host's null device.
+        let (place, about) = line.split_once(" - ").unwrap();
+        let super_options = about.rsplit_once(' ').unwrap().1.replacen("ro", "rw", 1);
+        let kind = about.split(' ').next().unwrap();
+        let mut place: Vec<&str> = place.split(' ').collect();
+        let masked = place[1] == "/null";
+        place[1] = if place[2] == "/" { "ROOTFS" } else { place[1] };
+        *line = match masked {
+            true => place[..3].join(" "),
+            false => format!("{} {kind} {super_options}", place.join(" ")),
+        };
     }
+    // runc leaves SIGSYS ignored, and counts of queued signals are the machine's.
+    lines.retain(|line| !line.starts_with("SigIgn") && !line.starts_with("SigQ"));
     lines
 }
 
