@@ -106,7 +106,8 @@ impl Engine {
         let networks = Networks::load(&self.places.networks)?;
         // Where nobody ever took a lease, or the network went with it, there is nothing to do.
         let has_leases = |network: &Network| dir.join(format!("{}.json", network.id)).exists();
-        if !networks.iter().any(has_leases) {
+        let used: Vec<&Network> = networks.iter().filter(|network| has_leases(network)).collect();
+        if used.is_empty() {
             return Ok(());
         }
         let path = dir.join("sweep-next.lock");
@@ -119,7 +120,11 @@ impl Engine {
             Lock::open(&path, LockKind::Exclusive).map_err(Error::path("lock", &path))?;
         drop(next);
         std::thread::sleep(patience);
-        for network in networks.iter().filter(|network| has_leases(network)) {
+        // A run root that was taken away meanwhile leaves its networks all the same.
+        let stand_in = (!dir.exists()).then(tempfile::tempdir).transpose();
+        let stand_in = stand_in.map_err(Error::system("make a temporary directory"))?;
+        let dir = stand_in.as_ref().map_or(&*dir, |stand_in| stand_in.path());
+        for network in used {
             // Nobody leaves; if nobody is left, the network goes.
             let name = network.name.clone();
             let options = NetworkOptions {
@@ -131,7 +136,7 @@ impl Engine {
             };
             minke_network::teardown(&TeardownRequest {
                 options: &options,
-                state_dir: &dir,
+                state_dir: dir,
                 firewall: &Nftables,
                 retain: Retain::Nothing,
                 namespace_gone: false,
