@@ -6,7 +6,9 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use minke_runtime_spec::container::{MountKind, NamespaceMode, NetworkMode, Seccomp, UserMode};
+use minke_runtime_spec::container::{
+    MountKind, NamespaceMode, NetworkMode, RestartPolicy, Seccomp, UserMode,
+};
 use minke_runtime_spec::host::{Cgroup, DeviceNode, Host};
 use minke_runtime_spec::option::capability;
 use minke_runtime_spec::option::ulimit::Rlimit;
@@ -46,7 +48,23 @@ impl Engine {
         if spec.init {
             return unsupported("--init");
         }
+        if spec.restart != RestartPolicy::No {
+            return unsupported("a restart policy (--restart)");
+        }
         for mount in &spec.mounts {
+            let options = &mount.options;
+            if options.chown {
+                return unsupported("changing the owner of a mount's source (the option U)");
+            }
+            if options.overlay || options.overlay_dirs.is_some() {
+                return unsupported("an overlay over a mount's source (the option O)");
+            }
+            if options.idmap.is_some() {
+                return unsupported("an idmapped mount");
+            }
+            if options.subpath.is_some() {
+                return unsupported("a part of a volume (subpath)");
+            }
             match mount.kind {
                 MountKind::Volume { .. } => return unsupported("a named volume"),
                 MountKind::Image { .. } => return unsupported("an image as a mount"),
