@@ -106,7 +106,10 @@ impl Engine {
         let networks = Networks::load(&self.places.networks)?;
         // Where nobody ever took a lease, or the network went with it, there is nothing to do.
         let has_leases = |network: &Network| dir.join(format!("{}.json", network.id)).exists();
-        let used: Vec<&Network> = networks.iter().filter(|network| has_leases(network)).collect();
+        let used: Vec<&Network> = networks
+            .iter()
+            .filter(|network| has_leases(network))
+            .collect();
         if used.is_empty() {
             return Ok(());
         }
