@@ -82,17 +82,13 @@ pub fn create(root: &StateRoot, id: &str, request: &CreateRequest) -> Result<Lau
     }
     undo.group = group.clone();
     let shown = group.as_ref().map(|_| &*cgroup_path);
-    let plan = prepare::plan(&bundle, &extras, &cgroups, shown)?;
+    let plan = prepare::plan(&bundle, &extras, &cgroups, shown, group.as_ref())?;
     let fifo = state::make_fifo(claim.dir())?;
-    let into_cgroup = group
-        .as_ref()
-        .and_then(|group| start_inside(&cgroups, group));
     let linux = prepare::linux(&bundle.spec)?;
     let launch = Launch {
         plan: &plan,
         fifo: Some(fifo.as_fd()),
         group: group.as_ref(),
-        into_cgroup: into_cgroup.as_ref().map(OwnedFd::as_fd),
         lock: Some(claim.lock()),
         linux: Some(linux),
     };
@@ -208,16 +204,6 @@ fn make_group(
         return Err(error);
     }
     Ok(Some(group))
-}
-
-/// On a pure v2 host a process can be born in its cgroup.
-fn start_inside(cgroups: &Cgroups, group: &Group) -> Option<OwnedFd> {
-    if cgroups.mode() != Mode::V2 {
-        return None;
-    }
-    use rustix::fs::{Mode as FileMode, OFlags};
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    rustix::fs::open(group.unified_dir()?, flags, FileMode::empty()).ok()
 }
 
 fn early_hooks(bundle: &Bundle, record: &Record, pid: i32) -> Result<()> {

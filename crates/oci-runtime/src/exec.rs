@@ -66,13 +66,18 @@ pub fn exec(
         keyring: None,
         filter_cache: root.filter_cache(),
     };
-    let plan = prepare::plan_exec(process, linux.seccomp().as_ref(), namespaces, &extras)?;
     let group = container.cgroup().filter(|group| group.exists());
+    let plan = prepare::plan_exec(
+        process,
+        linux.seccomp().as_ref(),
+        namespaces,
+        &extras,
+        group.as_ref(),
+    )?;
     let launch = Launch {
         plan: &plan,
         fifo: None,
         group: group.as_ref(),
-        into_cgroup: None,
         lock: None,
         linux: None,
     };

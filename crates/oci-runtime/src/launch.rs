@@ -1,4 +1,4 @@
-//! The parent's side of making a container process: clone, id maps, cgroup, conversation.
+//! The parent's side of making a container process: clone, id maps, limits, conversation.
 
 use std::fs;
 use std::io;
@@ -16,6 +16,7 @@ use rustix::net::{
 use crate::child::{self, GO, Gate, HOOKS, PID, READY};
 use crate::error::{Error, Result};
 use crate::plan::Plan;
+use crate::plan::entrance::Entrance;
 use crate::plan::process::Limit;
 use crate::step;
 
@@ -26,8 +27,6 @@ pub(crate) struct Launch<'a> {
     pub fifo: Option<BorrowedFd<'a>>,
     /// Where the process belongs.
     pub group: Option<&'a Group>,
-    /// Start inside this v2 cgroup, so that it need not be moved.
-    pub into_cgroup: Option<BorrowedFd<'a>>,
     /// The lock held on the container, which the child must not hold on to when we are gone.
     pub lock: Option<BorrowedFd<'a>>,
     /// Id maps of a new user namespace.
@@ -73,16 +72,13 @@ impl Launch<'_> {
             open: false,
         };
         let intermediate = self.plan.namespaces.need_intermediate();
-        let request = CloneRequest {
-            flags: if intermediate {
-                0
-            } else {
-                self.plan.namespaces.new
-            },
-            into_cgroup: self.into_cgroup,
+        let flags = if intermediate {
+            0
+        } else {
+            self.plan.namespaces.new
         };
-        // SAFETY: the runtime is single threaded; see the crate's page.
-        match unsafe { clone3(&request) }.map_err(Error::system("clone the container's process"))? {
+        let (fork, entered) = self.fork(flags)?;
+        match fork {
             Fork::Child => {
                 // The parent's end must be seen to close when the parent dies.
                 drop(ours);
@@ -99,7 +95,7 @@ impl Launch<'_> {
             Fork::Parent { pid, child } => {
                 drop(gate);
                 if intermediate {
-                    self.through_intermediate(&ours, child, hooks, record)
+                    self.through_intermediate(&ours, child, entered, hooks, record)
                 } else {
                     self.attend(
                         &ours,
@@ -107,6 +103,7 @@ impl Launch<'_> {
                             pid,
                             process: child,
                         },
+                        entered,
                         hooks,
                         record,
                     )
@@ -115,10 +112,31 @@ impl Launch<'_> {
         }
     }
 
+    /// Makes the first process, in the v2 tree's group if it can be born there; tells whether
+    /// it was. A full group, one that holds other groups, and one of another owner refuse a
+    /// birth where they take a process that is moved, and so do kernels before 5.7.
+    fn fork(&self, flags: u64) -> Result<(Fork, bool)> {
+        let inside = self.plan.entrance.as_ref().and_then(Entrance::unified);
+        let clone = |into_cgroup| {
+            // SAFETY: the runtime is single threaded; see the crate's page.
+            unsafe { clone3(&CloneRequest { flags, into_cgroup }) }
+        };
+        if inside.is_some() {
+            match clone(inside) {
+                Ok(fork) => return Ok((fork, true)),
+                Err(error) => tracing::debug!(%error, "not cloned into the cgroup"),
+            }
+        }
+        clone(None)
+            .map(|fork| (fork, inside.is_none()))
+            .map_err(Error::system("clone the container's process"))
+    }
+
     fn through_intermediate(
         &self,
         socket: &OwnedFd,
         intermediate: PidFd,
+        entered: bool,
         hooks: impl FnMut(i32) -> Result<()>,
         record: impl FnOnce(i32) -> Result<()>,
     ) -> Result<Launched> {
@@ -141,7 +159,7 @@ impl Launch<'_> {
             _ => None,
         };
         match (failed, launched) {
-            (None, Some(launched)) => self.attend(socket, launched, hooks, record),
+            (None, Some(launched)) => self.attend(socket, launched, entered, hooks, record),
             (None, None) => match first {
                 Message::Failure(failure) => Err(step::explain(self.plan, failure)),
                 _ => Err(gone()),
@@ -160,11 +178,12 @@ impl Launch<'_> {
         &self,
         socket: &OwnedFd,
         launched: Launched,
+        entered: bool,
         hooks: impl FnMut(i32) -> Result<()>,
         record: impl FnOnce(i32) -> Result<()>,
     ) -> Result<Launched> {
         let result = self
-            .provide(launched.pid)
+            .provide(launched.pid, entered)
             .and_then(|()| go(socket))
             .and_then(|()| self.hear(socket, launched.pid, hooks));
         let error = match result {
@@ -202,16 +221,16 @@ impl Launch<'_> {
         }
     }
 
-    fn provide(&self, pid: i32) -> Result<()> {
+    fn provide(&self, pid: i32, entered: bool) -> Result<()> {
         if self.plan.namespaces.makes(libc::CLONE_NEWUSER)
             && let Some(linux) = self.linux
         {
             map_ids(pid, linux)?;
         }
         raise_limits(pid, &self.plan.process.limits)?;
-        if let Some(group) = self.group {
+        if let Some(group) = self.group.filter(|_| !entered) {
             group
-                .add(pid)
+                .add_unified(pid)
                 .map_err(Error::system("move the process into its cgroup"))?;
         }
         if let Some(adjustment) = self.plan.process.oom_score_adj {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use minke_seccomp::Architecture;
-use minke_sys::cgroup::Cgroups;
+use minke_sys::cgroup::{Cgroups, Group};
 use minke_sys::rooted::Root;
 use oci_spec::runtime::{
     Linux, LinuxDevice, LinuxDeviceType, LinuxPersonality, LinuxPersonalityDomain, LinuxSeccomp,
@@ -18,6 +18,7 @@ use rustix::fs::{Mode, OFlags};
 
 use crate::config::Bundle;
 use crate::error::{Error, Result};
+use crate::plan::entrance::Entrance;
 use crate::plan::mount::{self, MountStep, Source};
 use crate::plan::namespace::Namespaces;
 use crate::plan::process::{Filter, ProcessPlan};
@@ -41,6 +42,7 @@ pub(crate) fn plan(
     extras: &Extras,
     cgroups: &Cgroups,
     cgroup_path: Option<&Path>,
+    group: Option<&Group>,
 ) -> Result<Plan> {
     let spec = &bundle.spec;
     let linux = linux(spec)?;
@@ -74,6 +76,7 @@ pub(crate) fn plan(
     planned_process.personality = linux.personality().as_ref().map(personality).transpose()?;
     let sysctls = sysctls(linux, |kind| namespaces.isolates(kind))?;
     Ok(Plan {
+        entrance: group.map(Entrance::open).transpose()?,
         namespaces,
         root,
         hostname: name(spec.hostname())?,
@@ -91,8 +94,10 @@ pub(crate) fn plan_exec(
     seccomp: Option<&LinuxSeccomp>,
     namespaces: Namespaces,
     extras: &Extras,
+    group: Option<&Group>,
 ) -> Result<Plan> {
     Ok(Plan {
+        entrance: group.map(Entrance::open).transpose()?,
         namespaces,
         root: None,
         hostname: None,

@@ -9,6 +9,7 @@ use crate::plan::{Plan, plain};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u16)]
 pub(crate) enum Step {
+    Cgroup,
     Clone,
     Gate,
     JoinNamespace,
@@ -46,7 +47,8 @@ pub(crate) enum Step {
 }
 
 /// Every step, in the order of its number.
-const ALL: [Step; 34] = [
+const ALL: [Step; 35] = [
+    Step::Cgroup,
     Step::Clone,
     Step::Gate,
     Step::JoinNamespace,
@@ -173,6 +175,14 @@ fn attempt(plan: &Plan, step: Step, index: usize) -> String {
         })
     };
     match step {
+        Step::Cgroup => {
+            let doors = plan.entrance.as_ref().map(|entrance| &entrance.doors);
+            let door = doors.and_then(|doors| doors.get(index));
+            door.map_or_else(
+                || "enter the cgroup".into(),
+                |door| format!("enter the cgroup by {}", door.path.display()),
+            )
+        }
         Step::Clone => "make the container's process".into(),
         Step::Gate => "talk to the runtime".into(),
         Step::JoinNamespace => format!("join the {} namespace", joined_kind(plan, index)),

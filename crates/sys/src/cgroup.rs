@@ -220,6 +220,23 @@ impl Group {
             .try_for_each(|place| write_existing(&place.dir.join("cgroup.procs"), &pid.to_string()))
     }
 
+    /// Moves a process (0: the calling one) into the group of the v2 tree, if there is one.
+    ///
+    /// # Errors
+    /// As writing cgroup.procs.
+    pub fn add_unified(&self, pid: i32) -> io::Result<()> {
+        self.unified_dir().map_or(Ok(()), |dir| {
+            write_existing(&dir.join("cgroup.procs"), &pid.to_string())
+        })
+    }
+
+    /// Every hierarchy with the group's directory in it.
+    pub fn dirs(&self) -> impl Iterator<Item = (&Hierarchy, &Path)> {
+        self.places
+            .iter()
+            .map(|place| (&place.hierarchy, &*place.dir))
+    }
+
     /// The group's directory in the hierarchy that holds `controller` (v1), or in the v2 tree.
     pub fn dir(&self, controller: &str) -> Option<&Path> {
         let v1 = self.places.iter().find(|place| {

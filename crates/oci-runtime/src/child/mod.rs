@@ -18,6 +18,7 @@ use minke_sys::child::{Failure, exit_now};
 use rustix::io::Errno;
 
 use crate::plan::Plan;
+use crate::plan::entrance::Entrance;
 use crate::plan::namespace::Join;
 use crate::step::Step;
 
@@ -95,6 +96,9 @@ pub(crate) fn run_intermediate(plan: &Plan, gate: &mut Gate, fifo: Option<Borrow
 }
 
 fn set_up<'p>(plan: &'p Plan, gate: &mut Gate) -> Done<&'p CStr> {
+    if let Some(entrance) = &plan.entrance {
+        enter_cgroup(entrance)?;
+    }
     signals::reset();
     credentials::close_descriptors(plan.process.preserved_fds)?;
     // A user namespace has no ids, and so no rights, before the parent has mapped some.
@@ -134,6 +138,21 @@ fn set_up<'p>(plan: &'p Plan, gate: &mut Gate) -> Done<&'p CStr> {
     schedule::apply(&plan.process)?;
     credentials::become_user(&plan.process)?;
     choose_command(plan)
+}
+
+/// Moves into the cgroup and forgets the way: limits hold from here on, and what is executed
+/// later must not find the host's tree. An intermediate process leaves this to its child, as
+/// two may be more than the group has room for.
+fn enter_cgroup(entrance: &Entrance) -> Done {
+    for (index, door) in entrance.doors.iter().enumerate() {
+        rustix::io::write(&door.tasks, b"0").at_index(Step::Cgroup, index)?;
+    }
+    for descriptor in entrance.descriptors() {
+        // SAFETY: this process's copies; their owner never drops here, as the process execs or
+        // exits without running destructors.
+        unsafe { libc::close(descriptor.as_raw_fd()) };
+    }
+    Ok(())
 }
 
 /// Says that all is set up, waits for the start, and closes the last door.

@@ -4,6 +4,7 @@
 //! only read there.
 
 pub(crate) mod cgroup_mount; // how /sys/fs/cgroup looks from inside
+pub(crate) mod entrance; // the way into the cgroup
 pub(crate) mod mount; // config.json mounts, resolved as far as the host can
 pub(crate) mod namespace; // which namespaces are new and which are joined
 pub(crate) mod options; // mount option words
@@ -19,6 +20,8 @@ use crate::error::{Error, Result};
 /// What init does, in order.
 #[derive(Debug)]
 pub(crate) struct Plan {
+    /// The cgroup to enter first of all; `None` where there is none.
+    pub entrance: Option<entrance::Entrance>,
     pub namespaces: namespace::Namespaces,
     /// `None` when the container shares our mount namespace: nothing is mounted then.
     pub root: Option<RootPlan>,

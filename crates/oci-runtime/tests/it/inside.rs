@@ -375,6 +375,26 @@ fn cgroup_limits_are_read_back() {
 }
 
 #[test]
+fn exec_enters_every_hierarchy_of_a_full_cgroup() {
+    if !able() {
+        return;
+    }
+    let mut bundle = Bundle::new("exec sleep 300");
+    bundle.config["linux"]["resources"] = json!({"pids": {"limit": 1}});
+    bundle.up();
+    let output = bundle.exec(&[], &["cat", "/proc/self/cgroup"]);
+    assert!(output.status.success(), "{}", text(&output));
+    let seen = String::from_utf8(output.stdout).unwrap();
+    let own = bundle.cgroup();
+    let own = own.to_str().unwrap();
+    assert!(seen.lines().all(|line| line.ends_with(own)), "{seen}");
+    assert!(!seen.is_empty());
+    let output = bundle.exec(&[], &["ls", "-l", "/proc/1/fd"]);
+    assert!(!text(&output).contains("cgroup"), "{}", text(&output));
+    bundle.clean();
+}
+
+#[test]
 fn the_cgroup_mount_shows_the_containers_own() {
     if !able() {
         return;
