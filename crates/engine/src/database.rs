@@ -1,9 +1,10 @@
 //! What is intended: one SQLite file below the graph root.
 //!
 //! ```text
-//! containers(id, name, created, config, state)
+//! containers(id, name, created, config, state, network_host)
 //!   config  JSON: what was asked for and decided at creation; never changed by a start
 //!   state   JSON: facts of the last start, replaced whole under the container's lock
+//!   network_host  the container whose network it joins, as named; from config
 //! ```
 //!
 //! What a `create` writes survives a loss of power (`synchronous=FULL` for that
@@ -15,6 +16,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use minke_runtime_spec::container::NetworkMode;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
@@ -23,7 +25,7 @@ use crate::error::{Error, Result};
 use crate::timestamp::to_nanoseconds;
 
 /// The schema this code writes.
-const VERSION: i32 = 1;
+const VERSION: i32 = 2;
 
 /// How long a writer waits for another process.
 const BUSY: Duration = Duration::from_secs(30);
@@ -37,6 +39,15 @@ const SCHEMA: &str = "
         state TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX containers_by_creation ON containers (created);
+";
+
+/// From version 1 to 2: a teardown finds who has joined a network without reading every container.
+const NETWORK_HOST: &str = "
+    ALTER TABLE containers ADD COLUMN network_host TEXT;
+    UPDATE containers SET network_host =
+        json_extract(config, '$.spec.namespaces.network.container') WHERE json_valid(config);
+    CREATE INDEX containers_by_network_host ON containers (network_host)
+        WHERE network_host IS NOT NULL;
 ";
 
 /// The open database.
@@ -97,11 +108,14 @@ impl Database {
 
     fn migrate(&self, db: &Connection) -> rusqlite::Result<()> {
         let version: i32 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        if version == 0 {
-            db.execute_batch(SCHEMA)?;
-            db.pragma_update(None, "user_version", VERSION)?;
+        if version >= VERSION {
+            return Ok(());
         }
-        Ok(())
+        if version < 1 {
+            db.execute_batch(SCHEMA)?;
+        }
+        db.execute_batch(NETWORK_HOST)?;
+        db.pragma_update(None, "user_version", VERSION)
     }
 
     fn version(&self) -> Result<i32> {
@@ -138,14 +152,15 @@ impl Database {
         let durable = !record.config.spec.remove;
         let inserted = self.run_durably(durable, |db| {
             db.execute(
-                "INSERT INTO containers (id, name, created, config, state)
-                 VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (name) DO NOTHING",
+                "INSERT INTO containers (id, name, created, config, state, network_host)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (name) DO NOTHING",
                 params![
                     record.id,
                     record.name,
                     to_nanoseconds(record.config.created),
                     config,
-                    state
+                    state,
+                    network_host(&record.config)
                 ],
             )
         })?;
@@ -190,14 +205,27 @@ impl Database {
         row.map(Row::parse).transpose()
     }
 
-    /// Every container, the oldest first.
-    pub fn list(&self) -> Result<Vec<Record>> {
-        let rows = self.run(|db| {
-            db.prepare("SELECT id, name, config, state FROM containers ORDER BY created")?
-                .query_map([], Row::read)?
-                .collect::<rusqlite::Result<Vec<_>>>()
+    /// Every container, the oldest first, as far as `wanted` says so of its facts. One whose
+    /// record is damaged is left out, with a warning that names it.
+    pub fn list(&self, wanted: impl Fn(&State) -> bool) -> Result<Vec<Record>> {
+        let mut found = Vec::new();
+        self.run(|db| {
+            let mut statement =
+                db.prepare("SELECT id, name, config, state FROM containers ORDER BY created")?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let row = Row::read(row)?;
+                if !wanted(&row.state()) {
+                    continue;
+                }
+                match row.parse() {
+                    Ok(record) => found.push(record),
+                    Err(error) => tracing::warn!("{}: remove it with `rm`", error.chain()),
+                }
+            }
+            Ok(())
         })?;
-        rows.into_iter().map(Row::parse).collect()
+        Ok(found)
     }
 
     /// `(id, name)` of every container, the oldest first.
@@ -206,6 +234,17 @@ impl Database {
             db.prepare("SELECT id, name FROM containers ORDER BY created")?
                 .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
                 .collect()
+        })
+    }
+
+    /// `(id, host)` of containers that join the network of another, as they name it.
+    pub fn network_guests(&self) -> Result<Vec<(String, String)>> {
+        self.run(|db| {
+            db.prepare_cached(
+                "SELECT id, network_host FROM containers WHERE network_host IS NOT NULL",
+            )?
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect()
         })
     }
 
@@ -247,37 +286,59 @@ impl Database {
     }
 }
 
-/// A row as text: it is parsed where errors can name the container.
+/// A row as bytes: it is parsed where errors can name the container.
 struct Row {
     id: String,
     name: String,
-    config: String,
-    state: String,
+    config: Vec<u8>,
+    state: Vec<u8>,
 }
 
 impl Row {
     fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+        let bytes = |column| -> rusqlite::Result<Vec<u8>> {
+            Ok(row.get_ref(column)?.as_bytes().unwrap_or_default().to_vec())
+        };
         Ok(Self {
             id: row.get(0)?,
             name: row.get(1)?,
-            config: row.get(2)?,
-            state: row.get(3)?,
+            config: bytes(2)?,
+            state: bytes(3)?,
+        })
+    }
+
+    /// The facts. Where they are damaged, the next start or removal takes away whatever may be
+    /// there of the last one.
+    fn state(&self) -> State {
+        serde_json::from_slice(&self.state).unwrap_or_else(|error| {
+            tracing::warn!(container = self.id, %error, "its facts are damaged and forgotten");
+            State {
+                dirty: true,
+                ..State::default()
+            }
         })
     }
 
     fn parse(self) -> Result<Record> {
-        let broken = |source| Error::Record {
-            object: format!("container {}", self.id),
-            source,
-        };
-        let config: Config = serde_json::from_str(&self.config).map_err(broken)?;
-        let state: State = serde_json::from_str(&self.state).map_err(broken)?;
+        let config: Config =
+            serde_json::from_slice(&self.config).map_err(|source| Error::Record {
+                object: format!("container {}", self.id),
+                source,
+            })?;
+        let state = self.state();
         Ok(Record {
             id: self.id,
             name: self.name,
             config,
             state,
         })
+    }
+}
+
+fn network_host(config: &Config) -> Option<&str> {
+    match &config.spec.namespaces.network {
+        NetworkMode::Container(name) => Some(name),
+        _ => None,
     }
 }
 
@@ -322,7 +383,7 @@ mod tests {
         similar.id.replace_range(60.., "bbbb");
         database.insert(&similar).unwrap();
         assert!(matches!(database.find("aa"), Err(Error::Ambiguous { .. })));
-        assert_eq!(database.list().unwrap().len(), 3);
+        assert_eq!(database.list(|_| true).unwrap().len(), 3);
         database.delete(&"b".repeat(64)).unwrap();
         database.delete(&"b".repeat(64)).unwrap();
         assert!(database.find("two").is_err());
@@ -341,6 +402,51 @@ mod tests {
     }
 
     #[test]
+    fn damage_stays_with_its_container() {
+        let scratch = tempfile::tempdir().unwrap();
+        let database = Database::open(&scratch.path().join("db")).unwrap();
+        for (id, name) in [('a', "whole"), ('b', "config"), ('c', "facts")] {
+            database.insert(&record(id, name)).unwrap();
+        }
+        let spoil = |column: &str, name: &str| {
+            let text = format!("UPDATE containers SET {column} = x'ff7b' WHERE name = '{name}'");
+            let text = text.replace("x'ff7b'", "CAST(x'ff7b' AS TEXT)");
+            database.run(|db| db.execute(&text, [])).unwrap();
+        };
+        spoil("config", "config");
+        spoil("state", "facts");
+        let found = database.list(|_| true).unwrap();
+        let names: Vec<&str> = found.iter().map(|record| record.name.as_str()).collect();
+        assert_eq!(names, ["whole", "facts"]);
+        assert!(found[1].state.dirty);
+        let id = database.find("config").unwrap();
+        let error = database.get(&id).unwrap_err();
+        assert!(matches!(error, Error::Record { .. }), "{error}");
+    }
+
+    #[test]
+    fn version_1_is_brought_up_and_its_network_guests_are_known() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("db");
+        let mut guest = record('a', "guest");
+        guest.config.spec.namespaces.network = NetworkMode::Container("host".into());
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch(SCHEMA).unwrap();
+        old.pragma_update(None, "user_version", 1).unwrap();
+        let config = to_json("a", &guest.config).unwrap();
+        old.execute(
+            "INSERT INTO containers VALUES (?1, 'guest', 1, ?2, '{}')",
+            params![guest.id, config],
+        )
+        .unwrap();
+        drop(old);
+        let database = Database::open(&path).unwrap();
+        database.insert(&record('b', "other")).unwrap();
+        let guests = database.network_guests().unwrap();
+        assert_eq!(guests, [(guest.id, "host".to_owned())]);
+    }
+
+    #[test]
     fn several_processes_may_make_it_at_once() {
         let scratch = tempfile::tempdir().unwrap();
         let path = scratch.path().join("db");
@@ -354,6 +460,9 @@ mod tests {
                 });
             }
         });
-        assert_eq!(Database::open(&path).unwrap().list().unwrap().len(), 6);
+        assert_eq!(
+            Database::open(&path).unwrap().list(|_| true).unwrap().len(),
+            6
+        );
     }
 }

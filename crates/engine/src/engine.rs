@@ -6,6 +6,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use minke_storage::Store;
+use minke_sys::cgroup::Cgroups;
 
 use crate::containers_conf::ContainersConf;
 use crate::database::Database;
@@ -23,6 +24,8 @@ pub struct Engine {
     store: OnceCell<Store>,
     database: OnceCell<Database>,
     conf: OnceCell<ContainersConf>,
+    boot_id: OnceCell<String>,
+    cgroups: OnceCell<Cgroups>,
 }
 
 impl Engine {
@@ -38,6 +41,8 @@ impl Engine {
             store: OnceCell::new(),
             database: OnceCell::new(),
             conf: OnceCell::new(),
+            boot_id: OnceCell::new(),
+            cgroups: OnceCell::new(),
         })
     }
 
@@ -71,6 +76,24 @@ impl Engine {
         }
         let loaded = ContainersConf::load(&self.options.surroundings)?;
         Ok(self.conf.get_or_init(|| loaded))
+    }
+
+    /// This boot, as records name it.
+    pub(crate) fn boot_id(&self) -> Result<&str> {
+        if let Some(id) = self.boot_id.get() {
+            return Ok(id);
+        }
+        let read = minke_sys::proc::boot_id().map_err(Error::system("read the boot id"))?;
+        Ok(self.boot_id.get_or_init(|| read))
+    }
+
+    /// The control group hierarchies of this host.
+    pub(crate) fn cgroups(&self) -> Result<&Cgroups> {
+        if let Some(cgroups) = self.cgroups.get() {
+            return Ok(cgroups);
+        }
+        let found = Cgroups::detect().map_err(Error::system("find the control groups"))?;
+        Ok(self.cgroups.get_or_init(|| found))
     }
 
     /// A directory for temporary files of any size: below the graph root, not in memory.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::Engine;
 use crate::container::list::ListRequest;
 use crate::container::status::ContainerState;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::image::list::ImagesRequest;
 
 /// The version object, in Podman's shape.
@@ -42,7 +42,7 @@ impl Engine {
     /// # Errors
     /// The store or the database cannot be read.
     pub fn info(&self) -> Result<Value> {
-        let cgroups = Cgroups::detect().map_err(Error::system("find the control groups"))?;
+        let cgroups = self.cgroups()?;
         let containers = self.list(&ListRequest { all: true })?;
         let count = |wanted: fn(ContainerState) -> bool| {
             containers.iter().filter(|each| wanted(each.state)).count()
@@ -60,7 +60,7 @@ impl Engine {
                     Mode::V1 | Mode::Hybrid => "v1",
                     Mode::V2 => "v2",
                 },
-                "cgroupControllers": controllers(&cgroups),
+                "cgroupControllers": controllers(cgroups),
                 "conmon": {"path": options.conmon.as_ref().unwrap_or(&options.self_exe), "package": "minke", "version": minke_conmon_rs::VERSION},
                 "cpus": std::thread::available_parallelism().map_or(1, usize::from),
                 "distribution": distribution(),

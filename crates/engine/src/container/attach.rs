@@ -65,7 +65,14 @@ impl Engine {
         if !self.status(&record).0.is_alive() {
             return Err(Error::AttachStopped);
         }
-        let attached = Attached::connect(&self.bundle(&record)?)?;
+        let attached = Attached::connect(&self.bundle(&record)?).map_err(|error| {
+            // It ended between the two looks.
+            if self.is_running(&record.state) {
+                error
+            } else {
+                Error::AttachStopped
+            }
+        })?;
         self.stay_attached(&record, attached, request)
     }
 

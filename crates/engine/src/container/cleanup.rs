@@ -3,12 +3,14 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use minke_storage::LayerId;
+use minke_sys::proc::ProcessId;
 
 use super::lock::Locked;
-use super::remove::RemoveRequest;
 use super::status::ContainerState;
 use crate::Engine;
 use crate::error::{Error, Result};
@@ -23,6 +25,9 @@ pub struct CleanupRequest {
 /// How long the exit file is waited for after the process is gone: the monitor drains the
 /// output first.
 const EXIT_FILE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often monitors are looked for: one that is ended may have forked the next just before.
+const STRAY_ROUNDS: usize = 8;
 
 /// How long an exit file outlives its container.
 const EXIT_FILE_LIFE: Duration = Duration::from_secs(300);
@@ -52,7 +57,7 @@ impl Engine {
         }
         self.record_end(&mut locked)?;
         if request.remove && status == ContainerState::Exited {
-            return self.remove_locked(locked, &RemoveRequest::default());
+            return self.remove_locked(locked);
         }
         Ok(())
     }
@@ -77,19 +82,32 @@ impl Engine {
     }
 
     /// The process is gone before the monitor has written its code: waits while the monitor
-    /// lives.
+    /// lives. One that never writes is ended, lest it writes into the container's next life.
     fn await_exit_file(&self, locked: &Locked) {
         let record = &locked.record;
         let deadline = Instant::now() + EXIT_FILE_PATIENCE;
-        while record.state.init.is_some()
-            && self.exit_file(record).is_none()
-            && record
-                .state
-                .monitor
-                .is_some_and(|monitor| monitor.is_alive())
-            && Instant::now() < deadline
+        while self.exit_file(record).is_none()
+            && let Some(monitor) = self.living_monitor(&record.state)
         {
+            if Instant::now() > deadline {
+                tracing::warn!(container = record.id, "the monitor is stuck, ending it");
+                end(&monitor);
+            }
             std::thread::sleep(Duration::from_micros(500));
+        }
+    }
+
+    /// Ends what works at a start whose command was killed before it had a container: the
+    /// monitor and its first process are not on record then, and know the container by id.
+    pub(crate) fn end_stray_monitors(&self, id: &str) {
+        let exits = self.places.runtime.join("exits");
+        for _ in 0..STRAY_ROUNDS {
+            let strays = monitors_of(id, &exits);
+            if strays.is_empty() {
+                return;
+            }
+            // The runtime it has started dies with it.
+            strays.iter().for_each(end);
         }
     }
 
@@ -98,6 +116,9 @@ impl Engine {
     pub(crate) fn undo_start(&self, locked: &mut Locked) -> Result<()> {
         if !locked.record.state.dirty {
             return Ok(());
+        }
+        if locked.record.state.init.is_none() {
+            self.end_stray_monitors(&locked.record.id);
         }
         let mut first = Ok(());
         let mut keep = |result: Result<()>| {
@@ -113,6 +134,8 @@ impl Engine {
             self.runtime(&locked.record)
                 .and_then(|runtime| runtime.delete(&locked.record.id)),
         );
+        // What we have just ended may be told of yet.
+        self.await_exit_file(locked);
         keep(self.tear_down_network(locked));
         keep(self.unmount_layer(locked));
         keep(self.remove_runtime_files(locked));
@@ -136,36 +159,73 @@ impl Engine {
         remove_tree(&self.persist_dir(&locked.record.id))
     }
 
-    /// Exit files of containers that went with their end stay a while for whoever still waits
-    /// for the code; the old ones go here.
+    /// Exit files of containers that are gone stay a while for whoever still waits for the
+    /// code; the old ones go here, once in that while.
     pub(crate) fn sweep_exit_files(&self) {
-        let entries = fs::read_dir(self.places.runtime.join("exits"));
-        for entry in entries.into_iter().flatten().flatten() {
-            let age = entry
-                .metadata()
-                .and_then(|meta| meta.modified())
-                .ok()
-                .and_then(|time| time.elapsed().ok());
-            let known = entry.file_name().to_str().is_some_and(|id| {
-                self.database()
-                    .and_then(|database| database.get(id))
-                    .is_ok_and(|found| found.is_some())
-            });
-            if age.is_some_and(|age| age > EXIT_FILE_LIFE) && !known {
+        let exits = self.places.runtime.join("exits");
+        let marker = exits.join(".swept");
+        if age(&marker).is_some_and(|age| age < EXIT_FILE_LIFE) {
+            return;
+        }
+        let _ = fs::write(&marker, "");
+        let Ok(containers) = self.container_names() else {
+            return;
+        };
+        for entry in fs::read_dir(&exits).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let known = containers.iter().any(|(id, _)| name == id.as_str());
+            if !known && age(&entry.path()).is_some_and(|age| age > EXIT_FILE_LIFE) {
                 let _ = fs::remove_file(entry.path());
             }
         }
     }
 }
 
-pub(crate) fn remove_tree(path: &std::path::Path) -> Result<()> {
+/// How long ago a file was written.
+fn age(path: &Path) -> Option<Duration> {
+    fs::metadata(path).ok()?.modified().ok()?.elapsed().ok()
+}
+
+/// Kills a process, if it is still the same one, and waits until it is gone.
+fn end(process: &ProcessId) {
+    let Ok(held) = process.open() else { return };
+    let ended = held
+        .signal(libc::SIGKILL)
+        .and_then(|()| held.wait_ended(Some(EXIT_FILE_PATIENCE)));
+    if let Err(error) = ended {
+        tracing::debug!(pid = process.pid, %error, "not ended");
+    }
+}
+
+/// The processes that are monitors of a container, by their command lines.
+fn monitors_of(id: &str, exits: &Path) -> Vec<ProcessId> {
+    let exits = exits.as_os_str().as_bytes();
+    let of_ours = |pid: i32| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+        let words: Vec<&[u8]> = line.split(|&byte| byte == 0).collect();
+        let has = |flag: &[u8], value: &[u8]| words.windows(2).any(|two| two == [flag, value]);
+        // The pid is read before the words: a number that changes hands between is not ended.
+        (has(b"-c", id.as_bytes()) && has(b"--exit-dir", exits)).then_some(())
+    };
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| {
+            let pid = entry.file_name().to_str()?.parse().ok()?;
+            let process = ProcessId::of(pid).ok()?;
+            of_ours(pid).map(|()| process)
+        })
+        .filter(ProcessId::is_alive)
+        .collect()
+}
+
+pub(crate) fn remove_tree(path: &Path) -> Result<()> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         result => result.map_err(Error::path("remove", path)),
     }
 }
 
-pub(crate) fn remove_file(path: &std::path::Path) -> Result<()> {
+pub(crate) fn remove_file(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         result => result.map_err(Error::path("remove", path)),

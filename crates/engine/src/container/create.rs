@@ -13,7 +13,7 @@ use minke_storage::{ContainerId, CreateContainer};
 use super::record::{Config, Record, State};
 use super::remove::RemoveRequest;
 use crate::Engine;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::image::lookup::Found;
 use crate::image::pull::{PullPolicy, PullRequest};
 
@@ -76,6 +76,7 @@ impl Engine {
             Some(name) => name.clone(),
             None => self.free_name(&id)?,
         };
+        let made_up = spec.name.is_none();
         if request.replace {
             self.replace(&name)?;
         }
@@ -89,7 +90,14 @@ impl Engine {
             config,
             state: State::default(),
         };
-        self.make(record, &image, request, &id)
+        match self.make(record.clone(), &image, request, &id) {
+            // Somebody was faster with a name that nobody asked for.
+            Err(error) if made_up && error.kind() == ErrorKind::NameInUse => {
+                let name = long_name(&record.name, &id);
+                self.make(Record { name, ..record }, &image, request, &id)
+            }
+            made => made,
+        }
     }
 
     /// The record first takes the name, then the layer is made: a crash between leaves a
@@ -196,9 +204,13 @@ impl Engine {
         let name = names::pair(seed);
         match self.database()?.find(&name) {
             Err(Error::ContainerUnknown { .. }) => Ok(name),
-            _ => Ok(format!("{name}_{}", &id.as_str()[..6])),
+            _ => Ok(long_name(&name, id)),
         }
     }
+}
+
+fn long_name(name: &str, id: &ContainerId) -> String {
+    format!("{name}_{}", &id.as_str()[..6])
 }
 
 /// Names as Docker and Podman allow them.

@@ -52,9 +52,28 @@ impl Engine {
     /// [`Error::WrongState`] unless the container runs; a command that cannot be executed.
     pub fn exec(&self, name: &str, exec: &ExecRequest, streams: AttachRequest<'_>) -> Result<i32> {
         let record = self.running(name)?;
-        let runtime = self.runtime(&record)?;
-        let dir = ExecDir::make(self)?;
-        let process = self.exec_process(&record, exec)?;
+        self.exec_in(&record, exec, streams)
+            .map_err(|error| self.unless_ended(&record, error))
+    }
+
+    /// An error that came because the container ended meanwhile says that instead.
+    fn unless_ended(&self, record: &Record, error: Error) -> Error {
+        if self.is_running(&record.state) {
+            return error;
+        }
+        tracing::debug!(error = %error.chain(), "the container ended meanwhile");
+        not_running()
+    }
+
+    fn exec_in(
+        &self,
+        record: &Record,
+        exec: &ExecRequest,
+        streams: AttachRequest<'_>,
+    ) -> Result<i32> {
+        let runtime = self.runtime(record)?;
+        let dir = ExecDir::make(self.exec_dir(record)?)?;
+        let process = self.exec_process(record, exec)?;
         let file = dir.write_process(&process)?;
         let errors = dir.path.join("errors");
         let mut command = runtime.command();
@@ -84,7 +103,7 @@ impl Engine {
                 .map_err(Error::path("wait for", &runtime.program))?;
             return code(status, &errors, &runtime);
         }
-        self.exec_terminal(command, &record, &dir, &runtime, &streams)
+        self.exec_terminal(command, record, &dir, &runtime, &streams)
     }
 
     fn exec_terminal(
@@ -144,15 +163,22 @@ impl Engine {
     /// As [`Engine::exec`].
     pub fn exec_detached(&self, name: &str, exec: &ExecRequest) -> Result<String> {
         let record = self.running(name)?;
-        let runtime = self.runtime(&record)?;
+        self.exec_monitored(&record, exec)
+            .map_err(|error| self.unless_ended(&record, error))
+    }
+
+    fn exec_monitored(&self, record: &Record, exec: &ExecRequest) -> Result<String> {
+        let runtime = self.runtime(record)?;
         let session = ContainerId::random()?.to_string();
-        let dir = self.runtime_dir("exec")?.join(&session);
+        let sessions = self.exec_dir(record)?;
+        sweep_sessions(&sessions);
+        let dir = sessions.join(&session);
         crate::engine::make_private_dir(&dir)?;
-        let process = self.exec_process(&record, exec)?;
+        let process = self.exec_process(record, exec)?;
         let file = dir.join("process.json");
         write_process(&file, &process)?;
-        let protected = Protected::new(&record, &self.options.self_exe)?;
-        let mut command = protected.monitor(&record);
+        let protected = Protected::new(record, &self.options.self_exe)?;
+        let mut command = protected.monitor(record);
         command
             .args(["--api-version", "1", "-c", &record.id, "-u", &session])
             .args(["-n", &record.name, "--full-attach", "-e", "-r"])
@@ -187,10 +213,15 @@ impl Engine {
         let record = self.find(name)?;
         match self.status(&record).0 {
             ContainerState::Running | ContainerState::Stopping => Ok(record),
-            _ => Err(Error::WrongState {
-                text: "can only create exec sessions on running containers".into(),
-            }),
+            _ => Err(not_running()),
         }
+    }
+
+    /// Where the files of a container's sessions are: they go with what its start has made.
+    fn exec_dir(&self, record: &Record) -> Result<PathBuf> {
+        let dir = self.persist_dir(&record.id).join("exec");
+        crate::engine::make_private_dir(&dir)?;
+        Ok(dir)
     }
 
     /// The container's own process with what the request changes.
@@ -267,6 +298,27 @@ fn keep_only_bounding(process: &mut Process) {
     }
 }
 
+fn not_running() -> Error {
+    Error::WrongState {
+        text: "can only create exec sessions on running containers".into(),
+    }
+}
+
+/// Takes away what detached sessions that have ended left; whoever waits for one has a while.
+fn sweep_sessions(sessions: &Path) {
+    const LIFE: std::time::Duration = std::time::Duration::from_secs(300);
+    for entry in fs::read_dir(sessions).into_iter().flatten().flatten() {
+        let ended = entry.path().join("exit").join(entry.file_name());
+        let age = fs::metadata(&ended)
+            .and_then(|meta| meta.modified())
+            .ok()
+            .and_then(|time| time.elapsed().ok());
+        if age.is_some_and(|age| age > LIFE) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
 /// A directory for one exec, gone with it.
 #[derive(Debug)]
 struct ExecDir {
@@ -274,9 +326,8 @@ struct ExecDir {
 }
 
 impl ExecDir {
-    fn make(engine: &Engine) -> Result<Self> {
-        let id = ContainerId::random()?;
-        let path = engine.runtime_dir("exec")?.join(id.short());
+    fn make(parent: PathBuf) -> Result<Self> {
+        let path = parent.join(ContainerId::random()?.short());
         crate::engine::make_private_dir(&path)?;
         Ok(Self { path })
     }
@@ -290,7 +341,8 @@ impl ExecDir {
 
 impl Drop for ExecDir {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.path) {
+        // With the container's end it may be gone already.
+        if let Err(error) = super::cleanup::remove_tree(&self.path) {
             tracing::warn!(path = %self.path.display(), %error, "exec directory left");
         }
     }

@@ -121,7 +121,7 @@ impl Engine {
             rootfs: prepared.rootfs.clone(),
             rootless: self.places.rootless,
             available_gids: available_gids(),
-            cgroup: cgroup(self.places.rootless)?,
+            cgroup: cgroup(self.cgroups()?, self.places.rootless),
             cgroups_path: Some(cgroup_path(record)),
             swap_limit: true,
             default_pids_limit: Some(conf.pids_limit.unwrap_or(DEFAULT_PIDS_LIMIT)),
@@ -224,17 +224,14 @@ pub(crate) fn resolve_user(
     Ok(user::resolve(text, &spec.group_add, &read)?)
 }
 
-fn cgroup(rootless: bool) -> Result<Cgroup> {
-    let mode = Cgroups::detect()
-        .map_err(Error::system("find the control groups"))?
-        .mode();
-    Ok(match mode {
+fn cgroup(cgroups: &Cgroups, rootless: bool) -> Cgroup {
+    match cgroups.mode() {
         Mode::None => Cgroup::None,
         Mode::V2 => Cgroup::V2,
         // No hierarchy of v1 can be delegated to a normal user.
         Mode::V1 | Mode::Hybrid if rootless => Cgroup::None,
         Mode::V1 | Mode::Hybrid => Cgroup::V1,
-    })
+    }
 }
 
 fn available_gids() -> u32 {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::record::Record;
-use super::status::ContainerState;
+use super::record::{Record, State};
+use super::status::{ContainerState, Exit};
 use crate::Engine;
 use crate::error::Result;
 
@@ -75,46 +75,47 @@ impl Engine {
     /// The database cannot be read.
     pub fn list(&self, request: &ListRequest) -> Result<Vec<ContainerSummary>> {
         let mut found = Vec::new();
-        for record in self.database()?.list()? {
-            let (state, _) = self.status(&record);
+        // Most containers of a long list do not run: their configurations are not even parsed.
+        let wanted = |facts: &State| request.all || self.is_running(facts);
+        for record in self.database()?.list(wanted)? {
+            let (state, exit) = self.status(&record);
             if request.all || state.is_alive() {
-                found.push(self.summary(record, state));
+                found.push(summary(record, state, exit));
             }
         }
         Ok(found)
     }
+}
 
-    fn summary(&self, record: Record, state: ContainerState) -> ContainerSummary {
-        let exit = self.status(&record).1;
-        let ports = published(&record);
-        let config = record.config;
-        let facts = record.state;
-        ContainerSummary {
-            command: command(&config.spec, &config.image),
-            image: config.image_name,
-            image_id: config.image_id,
-            created: config.created,
-            started: facts.started,
-            finished: facts.finished.or(exit.map(|exit| exit.time)),
-            exit_code: exit.map(|exit| exit.code),
-            pid: facts.init.filter(|_| state.is_alive()).map(|init| init.pid),
-            networks: facts
-                .network
-                .map(|network| network.networks.into_keys().collect())
-                .unwrap_or_default(),
-            mounts: config
-                .spec
-                .mounts
-                .iter()
-                .map(|mount| mount.destination.clone())
-                .collect(),
-            labels: config.spec.labels,
-            health: None,
-            id: record.id,
-            name: record.name,
-            state,
-            ports,
-        }
+fn summary(record: Record, state: ContainerState, exit: Option<Exit>) -> ContainerSummary {
+    let ports = published(&record);
+    let config = record.config;
+    let facts = record.state;
+    ContainerSummary {
+        command: command(&config.spec, &config.image),
+        image: config.image_name,
+        image_id: config.image_id,
+        created: config.created,
+        started: facts.started,
+        finished: facts.finished.or(exit.map(|exit| exit.time)),
+        exit_code: exit.map(|exit| exit.code),
+        pid: facts.init.filter(|_| state.is_alive()).map(|init| init.pid),
+        networks: facts
+            .network
+            .map(|network| network.networks.into_keys().collect())
+            .unwrap_or_default(),
+        mounts: config
+            .spec
+            .mounts
+            .iter()
+            .map(|mount| mount.destination.clone())
+            .collect(),
+        labels: config.spec.labels,
+        health: None,
+        id: record.id,
+        name: record.name,
+        state,
+        ports,
     }
 }
 

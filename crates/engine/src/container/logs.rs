@@ -100,7 +100,7 @@ impl Engine {
         let Some(now) = self.database()?.get(&record.id)? else {
             return Ok(false);
         };
-        let monitored = now.state.monitor.is_some_and(|monitor| monitor.is_alive());
+        let monitored = self.living_monitor(&now.state).is_some();
         Ok(self.status(&now).0.is_alive() || (monitored && self.exit_file(&now).is_none()))
     }
 

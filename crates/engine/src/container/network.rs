@@ -46,22 +46,17 @@ impl Engine {
 
     /// Undoes [`Engine::set_up_network`]; done already is success.
     pub(crate) fn tear_down_network(&self, locked: &mut Locked) -> Result<()> {
-        let shared = self.shares_network(&locked.record)?;
         // The monitor's exit command sweeps idle networks; with no monitor nobody else will.
-        let monitored = locked
-            .record
-            .state
-            .monitor
-            .is_some_and(|monitor| monitor.is_alive());
-        let state = &mut locked.record.state;
+        let monitored = self.living_monitor(&locked.record.state).is_some();
         // With the namespace its interfaces go, on the kernel's own time.
-        if let Some(path) = state.netns.take() {
-            netns::delete(&path)?;
+        if let Some(path) = &locked.record.state.netns {
+            netns::delete(path)?;
         }
-        if let Some(options) = state.network.take() {
+        if let Some(options) = &locked.record.state.network {
+            let shared = self.shares_network(&locked.record)?;
             let state_dir = self.runtime_dir("network")?;
             minke_network::teardown(&TeardownRequest {
-                options: &options,
+                options,
                 state_dir: &state_dir,
                 firewall: &Nftables,
                 retain: if monitored {
@@ -72,21 +67,52 @@ impl Engine {
                 namespace_gone: monitored && !shared,
             })?;
         }
+        let state = &mut locked.record.state;
+        state.netns = None;
+        state.network = None;
         state.addresses = BTreeMap::<String, StatusBlock>::new();
         Ok(())
     }
 
     /// Whether a living container has joined this one's network namespace.
     fn shares_network(&self, record: &Record) -> Result<bool> {
-        Ok(self.database()?.list()?.iter().any(|other| {
-            let joined = match &other.config.spec.namespaces.network {
-                NetworkMode::Container(name) => {
-                    *name == record.name || (name.len() >= 3 && record.id.starts_with(name))
-                }
-                _ => false,
-            };
-            joined && self.status(other).0.is_alive()
-        }))
+        for (id, name) in self.database()?.network_guests()? {
+            let joined = name == record.name || (name.len() >= 3 && record.id.starts_with(&name));
+            if joined
+                && let Some(other) = self.database()?.get(&id)?
+                && self.status(&other).0.is_alive()
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Takes a container out of every network, where nothing tells which ones it was in.
+    pub(crate) fn leave_all_networks(&self, record: &Record) -> Result<()> {
+        if self.places.rootless {
+            return Ok(());
+        }
+        netns::delete(&self.netns_path(record)?)?;
+        let networks = Networks::load(&self.places.networks)?;
+        let state_dir = self.runtime_dir("network")?;
+        for network in networks.iter() {
+            let name = network.name.clone();
+            minke_network::teardown(&TeardownRequest {
+                options: &NetworkOptions {
+                    container_id: record.id.clone(),
+                    container_name: record.name.clone(),
+                    networks: [(name.clone(), PerNetworkOptions::named("eth0"))].into(),
+                    network_info: [(name, network.clone())].into(),
+                    ..NetworkOptions::default()
+                },
+                state_dir: &state_dir,
+                firewall: &Nftables,
+                retain: Retain::Network,
+                namespace_gone: false,
+            })?;
+        }
+        Ok(())
     }
 
     /// Removes bridges and rules of networks nobody has been in for `patience`. The kernel takes

@@ -83,8 +83,8 @@ pub(crate) struct State {
     pub network: Option<NetworkOptions>,
     /// What they gave.
     pub addresses: BTreeMap<String, StatusBlock>,
-    /// It was asked to stop, at this moment.
-    pub stop_asked: Option<Timestamp>,
+    /// Who asked it to stop last; it is stopping while that process is there to see to it.
+    pub stopper: Option<ProcessId>,
     /// Limits that came out lower than the defaults, with the reason.
     pub clamps: Vec<Clamp>,
     pub warnings: Vec<String>,

@@ -3,10 +3,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use minke_storage::ContainerId;
+use minke_storage::{ContainerId, LayerId};
+use minke_sys::lock::{Lock, LockKind};
 
 use super::cleanup::{remove_file, remove_tree};
 use super::lock::Locked;
+use super::record::Record;
 use super::status::ContainerState;
 use super::stop::StopRequest;
 use crate::Engine;
@@ -34,12 +36,13 @@ impl Engine {
         let locked = match self.find_and_lock(name) {
             Err(Error::ContainerUnknown { .. }) if request.ignore_missing => return Ok(None),
             Err(Error::ContainerUnknown { name }) => return Err(Error::NothingToRemove { name }),
+            Err(Error::Record { .. }) => return self.remove_damaged(name).map(Some),
             found => found?,
         };
         let id = locked.record.id.clone();
         let (status, _) = self.status(&locked.record);
         if !status.is_alive() {
-            self.remove_locked(locked, request)?;
+            self.remove_locked(locked)?;
             return Ok(Some(id));
         }
         if !request.force {
@@ -59,34 +62,70 @@ impl Engine {
         match self.lock(&id) {
             // The monitor's exit command was there first.
             Err(Error::ContainerUnknown { .. }) => {}
-            locked => self.remove_locked(locked?, request)?,
+            locked => self.remove_locked(locked?)?,
         }
         Ok(Some(id))
     }
 
     /// Removes a container that does not run: what its start left, its layer, its record.
     /// The record goes last, so that a removal that is killed can be repeated.
-    pub(crate) fn remove_locked(&self, mut locked: Locked, _request: &RemoveRequest) -> Result<()> {
+    pub(crate) fn remove_locked(&self, mut locked: Locked) -> Result<()> {
         self.record_end(&mut locked)?;
         let record = &locked.record;
         let id: ContainerId = record.id.parse()?;
-        let store = self.store()?;
-        let known = store.containers()?.get(&id).is_some();
-        if known {
-            self.store_mut()?.delete_container(&id)?;
-        }
-        remove_log(&record.config.log_path, &store.container_directory(&id))?;
+        self.remove_stored(&id, record.config.layer.parse().ok())?;
+        let own = self.store()?.container_directory(&id);
+        remove_log(&record.config.log_path, &own)?;
         if let Some(path) = &record.config.cidfile {
             remove_file(path)?;
         }
-        remove_tree(&self.persist_dir(&record.id))?;
-        if record.config.spec.remove {
-            self.sweep_exit_files();
-        } else {
-            remove_file(&self.exit_file_path(&record.id))?;
+        self.forget(&record.id)
+    }
+
+    /// What the store has of a container. Where a create was killed, or somebody else has been
+    /// there, that is a layer without its container, or nothing.
+    fn remove_stored(&self, id: &ContainerId, layer: Option<LayerId>) -> Result<()> {
+        let store = self.store()?;
+        if store.containers()?.get(id).is_some() {
+            return Ok(self.store_mut()?.delete_container(id)?);
         }
-        self.database()?.delete(&record.id)?;
-        remove_file(&self.places.runtime.join("locks").join(&record.id))
+        if let Some(layer) = layer
+            && store.layers()?.get(&layer).is_some()
+        {
+            store.unmount_all(&layer)?;
+            self.store_mut()?.write_layers()?.delete(&layer)?;
+        }
+        remove_tree(&store.container_directory(id))?;
+        remove_tree(&store.container_run_directory(id))
+    }
+
+    /// The record goes last but for the lock. The exit file stays a while, for who still waits.
+    fn forget(&self, id: &str) -> Result<()> {
+        remove_tree(&self.persist_dir(id))?;
+        self.sweep_exit_files();
+        self.database()?.delete(id)?;
+        remove_file(&self.places.runtime.join("locks").join(id))
+    }
+
+    /// Removes a container whose record cannot be read: by its id, whatever can be found.
+    fn remove_damaged(&self, name: &str) -> Result<String> {
+        let id = self.database()?.find(name)?;
+        tracing::warn!(
+            container = id,
+            "its record is damaged: removed by what is found of it"
+        );
+        let path = self.runtime_dir("locks")?.join(&id);
+        let _lock = Lock::open(&path, LockKind::Exclusive).map_err(Error::path("lock", &path))?;
+        let record = Record {
+            id: id.clone(),
+            ..Record::default()
+        };
+        self.end_stray_monitors(&id);
+        self.runtime(&record)?.delete(&id)?;
+        self.leave_all_networks(&record)?;
+        self.remove_stored(&id.parse()?, None)?;
+        self.forget(&id)?;
+        Ok(id)
     }
 }
 

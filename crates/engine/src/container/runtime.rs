@@ -63,6 +63,21 @@ impl Runtime {
         }
     }
 
+    /// Whether a container is made and not started.
+    pub fn waits_for_start(&self, id: &str) -> bool {
+        use minke_oci_runtime::state::Status;
+        if let Some(root) = &self.embedded {
+            return root
+                .load(id)
+                .is_ok_and(|container| container.status() == Status::Created);
+        }
+        let output = self.command().args(["state", id]).output();
+        let report = output
+            .ok()
+            .and_then(|output| serde_json::from_slice::<serde_json::Value>(&output.stdout).ok());
+        report.is_some_and(|report| report["status"] == Status::Created.as_str())
+    }
+
     /// Takes away what the runtime keeps of a container; nothing there is success.
     pub fn delete(&self, id: &str) -> Result<()> {
         match &self.embedded {

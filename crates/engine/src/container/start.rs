@@ -67,30 +67,40 @@ impl Engine {
                     ),
                 });
             }
-            _ => return Ok(()),
+            _ => return self.go_on(locked),
         }
         // What a start or an end that was killed has left.
-        self.undo_start(locked)?;
+        self.record_end(locked)?;
         super::cleanup::remove_file(&self.exit_file_path(&locked.record.id))?;
         let state = &mut locked.record.state;
-        state.boot_id = minke_sys::proc::boot_id().map_err(Error::system("read the boot id"))?;
+        state.boot_id = self.boot_id()?.to_owned();
         state.dirty = true;
         state.exit_code = None;
         state.finished = None;
         state.started = None;
-        state.stop_asked = None;
+        state.stopper = None;
         state.oom_killed = false;
         state.error.clear();
         locked.save(self)?;
         let started = self.set_up(locked).and_then(|runtime| {
-            before(locked)?;
-            runtime.start(&locked.record.id)?;
+            // Before it is true: killed after this, we leave one that the next start lets go.
             locked.record.state.started = Some(Timestamp::now());
-            locked.save(self)
+            locked.save(self)?;
+            before(locked)?;
+            runtime.start(&locked.record.id)
         });
         if let Err(error) = started {
             self.take_back(locked, &error);
             return Err(error);
+        }
+        Ok(())
+    }
+
+    /// One that runs. Where a start was killed with all done but the last step, this does it.
+    fn go_on(&self, locked: &Locked) -> Result<()> {
+        let runtime = self.runtime(&locked.record)?;
+        if runtime.waits_for_start(&locked.record.id) {
+            runtime.start(&locked.record.id)?;
         }
         Ok(())
     }
@@ -100,6 +110,7 @@ impl Engine {
         if let Err(second) = self.undo_start(locked) {
             tracing::warn!(error = %second.chain(), "a failed start is not undone whole");
         }
+        locked.record.state.started = None;
         locked.record.state.error = error.chain();
         if let Err(second) = locked.save(self) {
             tracing::warn!(error = %second.chain(), "a failed start is not recorded");

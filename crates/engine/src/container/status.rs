@@ -4,7 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use minke_sys::cgroup::{Cgroups, Group};
+use minke_sys::cgroup::Group;
+use minke_sys::proc::ProcessId;
 
 use super::record::{Record, State};
 use crate::Engine;
@@ -58,18 +59,22 @@ impl Engine {
     /// Derives a container's state; gives how it ended, if it has.
     pub(crate) fn status(&self, record: &Record) -> (ContainerState, Option<Exit>) {
         let state = &record.state;
-        let Some(init) = state.init else {
+        if state.init.is_none() {
             return match recorded_exit(state) {
                 Some(exit) => (ContainerState::Exited, Some(exit)),
                 None => (ContainerState::Created, None),
             };
-        };
-        if self.boot_id() == state.boot_id && init.is_alive() {
+        }
+        if self.is_running(state) {
             let frozen = self.group(record).is_some_and(|group| group.is_frozen());
-            let alive = match (frozen, state.stop_asked) {
-                (true, _) => ContainerState::Paused,
-                (false, Some(_)) => ContainerState::Stopping,
-                (false, None) => ContainerState::Running,
+            // A stop that was killed stops nothing any more.
+            let stopping = || state.stopper.is_some_and(|stopper| stopper.is_alive());
+            let alive = if frozen {
+                ContainerState::Paused
+            } else if stopping() {
+                ContainerState::Stopping
+            } else {
+                ContainerState::Running
             };
             return (alive, None);
         }
@@ -83,8 +88,21 @@ impl Engine {
         (ContainerState::Exited, Some(exit))
     }
 
-    fn boot_id(&self) -> String {
-        minke_sys::proc::boot_id().unwrap_or_default()
+    /// Whether the processes of a record can be there: their numbers mean nothing after a reboot.
+    fn is_of_this_boot(&self, state: &State) -> bool {
+        self.boot_id().is_ok_and(|boot| boot == state.boot_id)
+    }
+
+    /// Whether the container's process runs, frozen or not.
+    pub(crate) fn is_running(&self, state: &State) -> bool {
+        self.is_of_this_boot(state) && state.init.is_some_and(|init| init.is_alive())
+    }
+
+    /// The container's monitor, if it lives.
+    pub(crate) fn living_monitor(&self, state: &State) -> Option<ProcessId> {
+        state
+            .monitor
+            .filter(|monitor| self.is_of_this_boot(state) && monitor.is_alive())
     }
 
     /// Where the monitor writes the exit code.
@@ -112,7 +130,7 @@ impl Engine {
     /// The container's control group.
     pub(crate) fn group(&self, record: &Record) -> Option<Group> {
         let path = cgroup_path(record);
-        Cgroups::detect().ok()?.group(&path).ok()
+        self.cgroups().ok()?.group(&path).ok()
     }
 
     /// What a container is doing, by name, id or prefix.

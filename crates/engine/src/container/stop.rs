@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use minke_sys::pidfd::PidFd;
+use minke_sys::proc::ProcessId;
 
 use super::cleanup::CleanupRequest;
 use super::status::ContainerState;
@@ -24,11 +24,11 @@ pub struct StopRequest {
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Engine {
-    /// Stops a container; one that does not run is success. Gives its id, or `None` when it
-    /// was missing and that is ignored.
+    /// Stops a container; one that does not run is success, and a frozen one is thawed to hear
+    /// the signal. Gives its id, or `None` when it was missing and that is ignored.
     ///
     /// # Errors
-    /// [`Error::WrongState`] for a paused one.
+    /// No such container; one that can be neither signalled nor cleaned up.
     pub fn stop(&self, name: &str, request: &StopRequest) -> Result<Option<String>> {
         let mut locked = match self.find_and_lock(name) {
             Err(Error::ContainerUnknown { .. }) if request.ignore_missing => return Ok(None),
@@ -37,34 +37,33 @@ impl Engine {
         let id = locked.record.id.clone();
         let (status, _) = self.status(&locked.record);
         if status == ContainerState::Paused {
-            // A frozen process takes no signal: it is thawed to hear this one.
             let runtime = self.runtime(&locked.record)?;
             runtime.set_paused(&id, false)?;
-        } else if !status.is_alive() {
-            return Ok(Some(id));
         }
         let spec = &locked.record.config.spec;
         let signal = spec.stop_signal.unwrap_or(libc::SIGTERM);
         let own = spec.stop_timeout_seconds.map(Duration::from_secs);
         let timeout = request.timeout.or(own).unwrap_or(DEFAULT_TIMEOUT);
-        let Some(init) = locked.record.state.init else {
+        // What the monitor's exit command would do, in case that it was killed.
+        let clean = CleanupRequest {
+            remove: spec.remove,
+        };
+        let init = locked
+            .record
+            .state
+            .init
+            .filter(|_| status.is_alive())
+            .and_then(|init| init.open().ok());
+        let Some(process) = init else {
+            self.cleanup_locked(locked, &clean)?;
             return Ok(Some(id));
         };
-        let process = match init.open() {
-            Ok(process) => process,
-            // It ended by itself.
-            Err(_) => return self.after_stop(id),
-        };
-        locked.record.state.stop_asked = Some(Timestamp::now());
+        locked.record.state.stopper = ProcessId::of(std::process::id().cast_signed()).ok();
         locked.save(self)?;
         // The wait is long and the lock is others' too.
         drop(locked);
         end(&process, signal, timeout)?;
-        self.after_stop(id)
-    }
-
-    fn after_stop(&self, id: String) -> Result<Option<String>> {
-        self.cleanup(&id, &CleanupRequest::default())?;
+        self.cleanup(&id, &clean)?;
         Ok(Some(id))
     }
 }

@@ -60,15 +60,11 @@ impl Engine {
                 Some(now) if now.state.init != record.state.init => {
                     return Ok(now.state.exit_code.unwrap_or(-1));
                 }
-                // Removed with its end: the code went by between two looks.
-                None => return Ok(-1),
+                // Removed with its end, between two looks: its exit file outlives it.
+                None => return Ok(self.exit_file(record).map_or(-1, |exit| exit.code)),
                 Some(_) => {}
             }
-            let monitored = record
-                .state
-                .monitor
-                .is_some_and(|monitor| monitor.is_alive());
-            if !monitored {
+            if self.living_monitor(&record.state).is_none() {
                 return Ok(self.status(record).1.map_or(-1, |exit| exit.code));
             }
             std::thread::sleep(pause);

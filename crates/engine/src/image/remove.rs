@@ -40,7 +40,8 @@ impl Engine {
             removed.untagged.push(name.clone());
             return Ok(removed);
         }
-        if found.name.is_none() && image.names.len() > 1 && !request.force {
+        // An id, or a digest: either means the image, and there are names it would lose.
+        if image.names.len() > 1 && !request.force {
             return Err(Error::ImageHasNames {
                 id: image.id.to_string(),
                 names: image.names.clone(),
@@ -72,7 +73,7 @@ impl Engine {
             };
             match self.remove(container.id.as_str(), &remove) {
                 // Podman's or Buildah's: theirs to remove.
-                Err(Error::ContainerUnknown { .. }) => return Err(used()),
+                Err(Error::NothingToRemove { .. }) => return Err(used()),
                 result => result.map(drop)?,
             }
         }
