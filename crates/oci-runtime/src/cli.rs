@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 use minke_sys::pidfd::ExitStatus;
-use oci_spec::runtime::{Process, UserBuilder};
+use oci_spec::runtime::{BoxBuilder, Process, UserBuilder};
 
 use crate::config::Bundle;
 use crate::create::{CreateRequest, create};
@@ -369,8 +369,16 @@ fn run_whole(root: &StateRoot, args: &Run, cgroup_optional: bool) -> Result<i32>
 
 fn exec_command(root: &StateRoot, args: Exec) -> Result<i32> {
     protect()?;
-    let process = args.to_process(root)?;
+    let mut process = args.to_process(root)?;
     let expected = expect_terminal(args.detach, args.console_socket.is_some())?;
+    // The process runs before we hold its terminal: it must not find one of no size.
+    if let (Some(_), Some(size)) = (&expected, crate::relay::window()) {
+        let size = BoxBuilder::default()
+            .height(size.ws_row)
+            .width(size.ws_col)
+            .build();
+        process.set_console_size(size.ok());
+    }
     let request = ExecRequest {
         pid_file: args.pid_file,
         console_socket: args.console_socket,

@@ -197,7 +197,7 @@ fn make_group(
         .and_then(|linux| linux.resources().as_ref())
         && let Err(error) = resources::apply(&group, limits).and_then(|()| {
             let rules = limits.devices().as_deref().unwrap_or_default();
-            resources::apply_devices(&group, rules)
+            resources::apply_devices(&group, rules, request.cgroup_optional)
         })
     {
         let _ = group.remove(Duration::from_secs(1));

@@ -12,8 +12,8 @@
 //! [`create`](fn@create::create) and [`exec`](fn@exec::exec) must be called from a
 //! single-threaded process: they clone it. No SELinux or AppArmor labels, no time
 //! namespaces, no seccomp notification, no idmapped mounts, no createContainer and
-//! startContainer hooks: a configuration that asks for them is refused. On a pure cgroup v2
-//! host device rules are not applied yet.
+//! startContainer hooks: a configuration that asks for them is refused. Device
+//! rules on cgroup v2 are a BPF program, which takes root: others go without, as with runc.
 //!
 //! # Example
 //! ```no_run
@@ -45,6 +45,8 @@ mod capability;
 mod child;
 mod config;
 mod copy_up;
+mod device_program;
+mod device_rule;
 mod error;
 mod foreground;
 mod hooks;

@@ -11,8 +11,15 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::stdio::{stdin, stdout};
 use rustix::termios::{
-    OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize,
+    OptionalActions, Termios, Winsize, isatty, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize,
 };
+
+/// The size of our own terminal, if we have one.
+pub(crate) fn window() -> Option<Winsize> {
+    tcgetwinsize(stdin())
+        .or_else(|_| tcgetwinsize(stdout()))
+        .ok()
+}
 
 /// Bytes moved at a time.
 const CHUNK: usize = 16 << 10;
@@ -79,7 +86,7 @@ impl Terminal {
 
     /// Gives the terminal the size of ours, if ours is one.
     pub fn resize(&self) {
-        if let Ok(size) = tcgetwinsize(stdin()).or_else(|_| tcgetwinsize(stdout())) {
+        if let Some(size) = window() {
             let _ = tcsetwinsize(&self.master, size);
         }
     }

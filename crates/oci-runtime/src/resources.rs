@@ -1,13 +1,20 @@
 //! Resource limits of config.json, written to the files of whatever cgroup version is there.
 
+use std::fs::File;
 use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
+use minke_sys::bpf::DeviceProgram;
 use minke_sys::cgroup::Group;
 use oci_spec::runtime::{
-    LinuxBlockIo, LinuxCpu, LinuxDeviceCgroup, LinuxDeviceType, LinuxMemory, LinuxNetwork,
-    LinuxResources, LinuxThrottleDevice,
+    LinuxBlockIo, LinuxCpu, LinuxDeviceCgroup, LinuxMemory, LinuxNetwork, LinuxResources,
+    LinuxThrottleDevice,
 };
 
+use crate::device_program;
+use crate::device_rule::{ALWAYS_ALLOWED, DeviceRule};
 use crate::error::{Error, Result};
 
 /// Applies every limit given. Called before the container's process runs anything.
@@ -59,73 +66,73 @@ pub(crate) fn apply(group: &Group, resources: &LinuxResources) -> Result<()> {
     Ok(())
 }
 
-/// Applies device rules: ours first, so that the nodes we make can be made and used.
+/// Applies device rules: those given, and after them what every container may do, so that the
+/// nodes we make can be made and used.
 ///
 /// # Errors
-/// As [`apply`].
-pub(crate) fn apply_devices(group: &Group, rules: &[LinuxDeviceCgroup]) -> Result<()> {
-    if !group.is_v1("devices") {
-        if rules.iter().any(|rule| !rule.allow()) {
-            tracing::debug!("device rules need a BPF program on cgroup v2: not applied");
-        }
+/// As [`apply`]. On v2 only the host's root may set them: a container that is
+/// `optional`ly limited, or made in a user namespace, goes without, as with runc.
+pub(crate) fn apply_devices(
+    group: &Group,
+    rules: &[LinuxDeviceCgroup],
+    optional: bool,
+) -> Result<()> {
+    let mut rules = rules
+        .iter()
+        .map(DeviceRule::of)
+        .collect::<Result<Vec<_>>>()?;
+    if !rules.first().is_some_and(DeviceRule::concerns_everything) {
+        // A new v1 group inherits all its parent may do: nothing that is not listed is meant.
+        rules.insert(0, DeviceRule::DENY_ALL);
+    }
+    rules.extend(ALWAYS_ALLOWED);
+    if group.is_v1("devices") {
+        return apply_devices_v1(group, &rules);
+    }
+    let Some(dir) = group.unified_dir() else {
+        tracing::debug!("no hierarchy takes device rules: not applied");
         return Ok(());
+    };
+    match attach_program(dir, &rules) {
+        Err(Error::System { source, .. })
+            if source.kind() == io::ErrorKind::PermissionDenied
+                && (optional || !in_first_user_namespace()) =>
+        {
+            tracing::debug!("a device program is not ours to load: device rules are not applied");
+            Ok(())
+        }
+        result => result,
     }
+}
+
+fn apply_devices_v1(group: &Group, rules: &[DeviceRule]) -> Result<()> {
     let writer = Writer { group };
-    // A new group inherits all its parent may do: nothing that is not listed is meant.
-    if !rules.first().is_some_and(concerns_everything) {
-        writer.set("devices", "devices.deny", "a *:* rwm")?;
-    }
-    for rule in rules {
-        let file = if rule.allow() {
+    for rule in rules.iter().flat_map(|rule| rule.for_v1()) {
+        let file = if rule.allow {
             "devices.allow"
         } else {
             "devices.deny"
         };
-        writer.set("devices", file, &device_rule(rule))?;
-    }
-    for rule in ALWAYS_ALLOWED {
-        writer.set("devices", "devices.allow", rule)?;
+        writer.set("devices", file, &rule.to_string())?;
     }
     Ok(())
 }
 
-/// Whether a rule speaks of every device and every access.
-fn concerns_everything(rule: &LinuxDeviceCgroup) -> bool {
-    device_rule(rule) == "a *:* rwm"
+/// Whether our root is the host's. The kernel gives its first user namespace a fixed inode
+/// (PROC_USER_INIT_INO).
+fn in_first_user_namespace() -> bool {
+    std::fs::metadata("/proc/self/ns/user").is_ok_and(|meta| meta.ino() == 0xEFFF_FFFD)
 }
 
-/// What every container may do, whatever its rules (config-linux.md § Default Devices):
-/// make nodes, and use the default ones and terminals.
-const ALWAYS_ALLOWED: &[&str] = &[
-    "c *:* m",
-    "b *:* m",
-    "c 1:3 rwm",
-    "c 1:5 rwm",
-    "c 1:7 rwm",
-    "c 1:8 rwm",
-    "c 1:9 rwm",
-    "c 5:0 rwm",
-    "c 5:2 rwm",
-    "c 136:* rwm",
-];
-
-fn device_rule(rule: &LinuxDeviceCgroup) -> String {
-    let kind = match rule.typ() {
-        Some(LinuxDeviceType::B) => "b",
-        Some(LinuxDeviceType::C | LinuxDeviceType::U) => "c",
-        _ => "a",
-    };
-    let access = rule.access().as_deref().filter(|text| !text.is_empty());
-    let access = access.unwrap_or("rwm");
-    let number = |number: Option<i64>| match number {
-        Some(number) if number >= 0 => number.to_string(),
-        _ => "*".to_owned(),
-    };
-    format!(
-        "{kind} {}:{} {access}",
-        number(rule.major()),
-        number(rule.minor())
-    )
+fn attach_program(dir: &Path, rules: &[DeviceRule]) -> Result<()> {
+    let program = DeviceProgram::load(&device_program::compile(rules)).map_err(|error| {
+        tracing::debug!(log = error.log, "device program refused");
+        Error::system("load the cgroup's device program")(error.source)
+    })?;
+    let group = File::open(dir).map_err(Error::path("open cgroup", dir))?;
+    program
+        .attach(group.as_fd())
+        .map_err(Error::system("attach the cgroup's device program"))
 }
 
 struct Writer<'a> {
@@ -364,7 +371,6 @@ fn throttle<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use oci_spec::runtime::LinuxDeviceCgroupBuilder;
 
     #[test]
     fn shares_map_onto_weights() {
@@ -372,24 +378,5 @@ mod tests {
         assert_eq!(weight_of_shares(1024), 39);
         assert_eq!(weight_of_shares(262_144), 10_000);
         assert_eq!(weight_of_shares(0), 1);
-    }
-
-    #[test]
-    fn device_rules_are_spelled_as_the_kernel_reads_them() {
-        let all = LinuxDeviceCgroupBuilder::default()
-            .allow(false)
-            .access("rwm")
-            .build()
-            .unwrap();
-        assert_eq!(device_rule(&all), "a *:* rwm");
-        let one = LinuxDeviceCgroupBuilder::default()
-            .allow(true)
-            .typ(LinuxDeviceType::C)
-            .major(10)
-            .minor(200)
-            .access("rw")
-            .build()
-            .unwrap();
-        assert_eq!(device_rule(&one), "c 10:200 rw");
     }
 }

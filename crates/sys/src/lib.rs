@@ -5,6 +5,7 @@
 #![warn(missing_docs)]
 
 pub mod atomic; // replace a file so that a crash leaves the old or the new one
+pub mod bpf; // programs that guard the devices of a cgroup
 pub mod cgroup; // where control groups are: v1, v2, hybrid, none
 pub mod child; // clone3 with a plan the child walks without allocating
 pub mod exe; // a copy of our own binary that a container cannot overwrite

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixListener;
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -84,14 +85,9 @@ fn a_console_socket_and_a_terminal_go_together() {
     bundle.assert_nothing_left();
 }
 
-#[test]
-fn a_foreground_terminal_is_relayed() {
-    if !able() {
-        return;
-    }
-    let mut bundle = Bundle::new("stty size; read line; echo got $line; exit 5");
-    bundle.config["process"]["terminal"] = json!(true);
-    bundle.save();
+/// Runs a verb with a terminal of 41 by 123 for its streams, types `hello`, and gives the exit
+/// code and what was shown. The terminal must be left as it was.
+fn in_a_terminal(bundle: &Bundle, args: &[&str]) -> (Option<i32>, String) {
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
     grantpt(&master).unwrap();
     unlockpt(&master).unwrap();
@@ -106,12 +102,13 @@ fn a_foreground_terminal_is_relayed() {
     let terminal = File::options()
         .read(true)
         .write(true)
+        .custom_flags(libc::O_NOCTTY)
         .open(name.to_str().unwrap())
         .unwrap();
     let before = rustix::termios::tcgetattr(&terminal).unwrap();
     let mut child = bundle
         .command()
-        .args(["run", &bundle.id])
+        .args(args)
         .stdin(terminal.try_clone().unwrap())
         .stdout(terminal.try_clone().unwrap())
         .stderr(terminal.try_clone().unwrap())
@@ -119,12 +116,40 @@ fn a_foreground_terminal_is_relayed() {
         .unwrap();
     let mut file = File::from(master.try_clone().unwrap());
     file.write_all(b"hello\r").unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(5));
+    let status = child.wait().unwrap();
     let after = rustix::termios::tcgetattr(&terminal).unwrap();
     assert_eq!(before.local_modes, after.local_modes);
     drop((terminal, file));
-    let seen = read_all(master);
+    (status.code(), read_all(master))
+}
+
+#[test]
+fn a_foreground_terminal_is_relayed() {
+    if !able() {
+        return;
+    }
+    let mut bundle = Bundle::new("stty size; read line; echo got $line; exit 5");
+    bundle.config["process"]["terminal"] = json!(true);
+    bundle.save();
+    let (code, seen) = in_a_terminal(&bundle, &["run", &bundle.id]);
+    assert_eq!(code, Some(5), "{seen:?}");
     assert!(seen.contains("41 123\n"), "{seen:?}");
     assert!(seen.ends_with("got hello\n"), "{seen:?}");
     bundle.assert_nothing_left();
+}
+
+#[test]
+fn the_terminal_of_a_foreground_exec_is_relayed() {
+    if !able() {
+        return;
+    }
+    let bundle = Bundle::new("exec sleep 300");
+    bundle.up();
+    let script = "stty size; test -t 2 && read line; echo got $line; exit 6";
+    let args = ["exec", "--tty", &bundle.id, "sh", "-c", script];
+    let (code, seen) = in_a_terminal(&bundle, &args);
+    assert_eq!(code, Some(6), "{seen:?}");
+    assert!(seen.contains("41 123\n"), "{seen:?}");
+    assert!(seen.ends_with("got hello\n"), "{seen:?}");
+    bundle.clean();
 }

@@ -42,6 +42,43 @@ fn a_killed_create_leaves_nothing_in_the_way() {
     }
 }
 
+#[test]
+fn delete_force_clears_a_container_whose_creation_was_killed_half_way() {
+    if !able() {
+        return;
+    }
+    let mut bundle = Bundle::new("true");
+    let note = bundle.dir().join("hook");
+    let script = format!(
+        "echo $$ >{0}.new; mv {0}.new {0}; exec sleep 300",
+        note.display()
+    );
+    bundle.config["hooks"] = serde_json::json!({
+        "createRuntime": [{"path": "/bin/sh", "args": ["sh", "-c", script]}],
+    });
+    bundle.save();
+    let mut create = bundle
+        .command()
+        .args(["create", &bundle.id])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    eventually("the hook runs", || note.exists());
+    assert_eq!(bundle.status(), "creating");
+    create.kill().unwrap();
+    create.wait().unwrap();
+    bundle.clean();
+    let hook = std::fs::read_to_string(&note).unwrap();
+    let hook = minke_sys::pidfd::PidFd::open(hook.trim().parse().unwrap()).unwrap();
+    hook.signal(9).unwrap();
+    assert!(
+        bundle
+            .must_fail(&["state", &bundle.id])
+            .contains("does not exist")
+    );
+}
+
 fn again(bundle: &Bundle) {
     // The child of the killed runtime may live for the moment it takes to see that.
     eventually("created again", || {

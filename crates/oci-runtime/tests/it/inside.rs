@@ -329,6 +329,66 @@ fn devices_have_their_modes_and_only_the_allowed_open() {
     assert!(bundle.output().ends_with("refused\n"));
 }
 
+/// A view of the host in which the v2 tree is the only hierarchy.
+const UNIFIED_ONLY: &str = "umount -l -a -t cgroup; \
+    if grep -q ' - cgroup ' /proc/self/mountinfo; then exit 77; fi; exec \"$@\"";
+
+#[test]
+fn a_device_program_guards_a_container_on_v2_alone() {
+    let unified =
+        minke_sys::cgroup::Cgroups::detect().is_ok_and(|cgroups| cgroups.unified().is_some());
+    if !able() || !unified {
+        eprintln!("skipped: takes root and a v2 tree");
+        return;
+    }
+    let mut bundle = Bundle::new(
+        "mknod /tmp/log c 1 11; mknod /tmp/zero c 1 5; \
+         for node in log zero; do \
+             (: </tmp/$node) 2>/dev/null && echo $node r; \
+             (: >/tmp/$node) 2>/dev/null && echo $node w; \
+         done; grep -c . /proc/self/cgroup >/dev/null && echo end",
+    );
+    let run = |bundle: &Bundle| {
+        let runtime = bundle.save().command();
+        let output = Command::new("unshare")
+            .args([
+                "-m",
+                "--propagation",
+                "private",
+                "sh",
+                "-c",
+                UNIFIED_ONLY,
+                "sh",
+            ])
+            .arg(runtime.get_program())
+            .args(runtime.get_args())
+            .args(["run", &bundle.id])
+            .current_dir(bundle.dir())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(run(&bundle), "zero r\nzero w\nend\n");
+    bundle.config["linux"]["resources"]["devices"] = json!([
+        {"allow": false, "access": "rwm"},
+        {"allow": true, "type": "c", "major": 1, "minor": 11, "access": "w"},
+    ]);
+    assert_eq!(run(&bundle), "log w\nzero r\nzero w\nend\n");
+    bundle.config["linux"]["resources"]["devices"] = json!([
+        {"allow": true, "access": "rwm"},
+        {"allow": false, "type": "c", "major": 1, "access": "w"},
+    ]);
+    assert!(!run(&bundle).contains("log w"));
+    bundle.config["linux"]["resources"]["devices"] = json!([{"allow": true, "access": "rwm"}]);
+    assert!(run(&bundle).contains("log w"));
+    bundle.config["linux"]["resources"]["devices"] = json!([
+        {"allow": true, "type": "p", "access": "r"},
+    ]);
+    assert!(bundle.refusal().contains("a, b or c"));
+    bundle.assert_nothing_left();
+}
+
 #[test]
 fn cgroup_limits_are_read_back() {
     if !able() {
