@@ -76,7 +76,7 @@ fn input_goes_in_and_ends() {
 
 fn detach_keys_leave_it_running() {
     let place = Place::new();
-    let mut wanted = spec("c", &["cat"]);
+    let mut wanted = spec("c", &["sh", "-c", "cat; sleep 1000"]);
     wanted.stdin = true;
     create(&place.engine(), &wanted).unwrap();
     let (input, mut input_end) = std::io::pipe().unwrap();
