@@ -30,6 +30,11 @@ pub const TESTS: &[Test] = &[
         false,
     ),
     (
+        "a_lost_runtime_keeps_nothing",
+        a_lost_runtime_keeps_nothing,
+        false,
+    ),
+    (
         "a_killed_stop_stops_nothing",
         a_killed_stop_stops_nothing,
         false,
@@ -186,6 +191,18 @@ fn a_damaged_row_is_one_container() {
     assert_eq!(engine.state("facts").unwrap(), ContainerState::Running);
     place.end();
     place.assert_nothing_left(&ids);
+}
+
+fn a_lost_runtime_keeps_nothing() {
+    let place = Place::new();
+    let engine = place.engine();
+    let id = place.create("c", &["sleep", "1000"]);
+    engine.start("c").unwrap();
+    let lose = "UPDATE containers SET config = json_set(config, '$.runtime', '/lost/crun')";
+    place.database().execute(lose, []).unwrap();
+    assert_eq!(engine.state("c").unwrap(), ContainerState::Running);
+    engine.remove("c", &by_force()).unwrap();
+    place.assert_nothing_left(&[id]);
 }
 
 fn a_killed_stop_stops_nothing() {
