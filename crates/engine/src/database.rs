@@ -199,10 +199,10 @@ impl Database {
     pub fn get(&self, id: &str) -> Result<Option<Record>> {
         let row = self.run(|db| {
             db.prepare_cached("SELECT id, name, config, state FROM containers WHERE id = ?1")?
-                .query_row(params![id], Row::read)
+                .query_row(params![id], |row| Ok((Row::read(row)?, Row::state(row)?)))
                 .optional()
         })?;
-        row.map(Row::parse).transpose()
+        row.map(|(row, state)| row.parse(state)).transpose()
     }
 
     /// Every container, the oldest first, as far as `wanted` says so of its facts. One whose
@@ -214,11 +214,12 @@ impl Database {
                 db.prepare("SELECT id, name, config, state FROM containers ORDER BY created")?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
-                let row = Row::read(row)?;
-                if !wanted(&row.state()) {
+                // What is not wanted is not even copied: configurations are long.
+                let state = Row::state(row)?;
+                if !wanted(&state) {
                     continue;
                 }
-                match row.parse() {
+                match Row::read(row)?.parse(state) {
                     Ok(record) => found.push(record),
                     Err(error) => tracing::warn!("{}: remove it with `rm`", error.chain()),
                 }
@@ -291,41 +292,38 @@ struct Row {
     id: String,
     name: String,
     config: Vec<u8>,
-    state: Vec<u8>,
 }
 
 impl Row {
     fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
-        let bytes = |column| -> rusqlite::Result<Vec<u8>> {
-            Ok(row.get_ref(column)?.as_bytes().unwrap_or_default().to_vec())
-        };
         Ok(Self {
-            id: row.get(0)?,
-            name: row.get(1)?,
-            config: bytes(2)?,
-            state: bytes(3)?,
+            id: row.get("id")?,
+            name: row.get("name")?,
+            config: bytes(row, "config")?.to_vec(),
         })
     }
 
     /// The facts. Where they are damaged, the next start or removal takes away whatever may be
     /// there of the last one.
-    fn state(&self) -> State {
-        serde_json::from_slice(&self.state).unwrap_or_else(|error| {
-            tracing::warn!(container = self.id, %error, "its facts are damaged and forgotten");
-            State {
-                dirty: true,
-                ..State::default()
+    fn state(row: &rusqlite::Row<'_>) -> rusqlite::Result<State> {
+        match serde_json::from_slice(bytes(row, "state")?) {
+            Ok(state) => Ok(state),
+            Err(error) => {
+                let id: String = row.get("id")?;
+                tracing::warn!(container = id, %error, "its facts are damaged and forgotten");
+                Ok(State {
+                    dirty: true,
+                    ..State::default()
+                })
             }
-        })
+        }
     }
 
-    fn parse(self) -> Result<Record> {
-        let config: Config =
-            serde_json::from_slice(&self.config).map_err(|source| Error::Record {
-                object: format!("container {}", self.id),
-                source,
-            })?;
-        let state = self.state();
+    fn parse(self, state: State) -> Result<Record> {
+        let config = serde_json::from_slice(&self.config).map_err(|source| Error::Record {
+            object: format!("container {}", self.id),
+            source,
+        })?;
         Ok(Record {
             id: self.id,
             name: self.name,
@@ -333,6 +331,11 @@ impl Row {
             state,
         })
     }
+}
+
+/// A column's bytes, whatever was done to them.
+fn bytes<'a>(row: &'a rusqlite::Row<'_>, column: &str) -> rusqlite::Result<&'a [u8]> {
+    Ok(row.get_ref(column)?.as_bytes().unwrap_or_default())
 }
 
 fn network_host(config: &Config) -> Option<&str> {

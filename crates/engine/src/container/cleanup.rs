@@ -11,6 +11,7 @@ use minke_storage::LayerId;
 use minke_sys::proc::ProcessId;
 
 use super::lock::Locked;
+use super::record::Record;
 use super::status::ContainerState;
 use crate::Engine;
 use crate::error::{Error, Result};
@@ -130,10 +131,7 @@ impl Engine {
                 }
             }
         };
-        keep(
-            self.runtime(&locked.record)
-                .and_then(|runtime| runtime.delete(&locked.record.id)),
-        );
+        keep(self.delete_from_runtime(&locked.record));
         // What we have just ended may be told of yet.
         self.await_exit_file(locked);
         keep(self.tear_down_network(locked));
@@ -145,6 +143,29 @@ impl Engine {
         state.init = None;
         state.monitor = None;
         locked.save(self)
+    }
+
+    /// A runtime that is not installed any more must not keep its containers for ever: what it
+    /// would do is done here then.
+    fn delete_from_runtime(&self, record: &Record) -> Result<()> {
+        let runtime = self.runtime(record)?;
+        match runtime.delete(&record.id) {
+            Err(Error::Path { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
+            result => return result,
+        }
+        let program = runtime.program.display();
+        tracing::warn!(container = record.id, %program, "its runtime is gone");
+        if self.is_running(&record.state)
+            && let Some(init) = &record.state.init
+        {
+            end(init);
+        }
+        if let Some(group) = self.group(record) {
+            group
+                .remove(EXIT_FILE_PATIENCE)
+                .map_err(Error::system("remove the container's cgroup"))?;
+        }
+        remove_tree(&self.runtime_dir("oci")?.join(&record.id))
     }
 
     fn unmount_layer(&self, locked: &Locked) -> Result<()> {

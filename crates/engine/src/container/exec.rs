@@ -75,7 +75,7 @@ impl Engine {
         let dir = ExecDir::make(self.exec_dir(record)?)?;
         let process = self.exec_process(record, exec)?;
         let file = dir.write_process(&process)?;
-        let errors = dir.path.join("errors");
+        let errors = dir.errors();
         let mut command = runtime.command();
         command.arg("--log").arg(&errors);
         command.args(["--log-format", "json", "exec", "--process"]);
@@ -154,7 +154,7 @@ impl Engine {
         let status = child
             .wait()
             .map_err(Error::path("wait for", &runtime.program))?;
-        code(status, &dir.path.join("errors"), runtime)
+        code(status, &dir.errors(), runtime)
     }
 
     /// Executes a command under a monitor of its own and gives the session's id.
@@ -323,13 +323,23 @@ fn sweep_sessions(sessions: &Path) {
 #[derive(Debug)]
 struct ExecDir {
     path: PathBuf,
+    errors: fs::File,
 }
 
 impl ExecDir {
     fn make(parent: PathBuf) -> Result<Self> {
         let path = parent.join(ContainerId::random()?.short());
         crate::engine::make_private_dir(&path)?;
-        Ok(Self { path })
+        let log = path.join("errors");
+        let errors = fs::File::create(&log).map_err(Error::path("create", log))?;
+        Ok(Self { path, errors })
+    }
+
+    /// Where the runtime tells what went wrong. The directory goes with the container's end, and
+    /// just then there is something to tell: by way of our descriptor the file is there yet.
+    fn errors(&self) -> PathBuf {
+        let (us, fd) = (std::process::id(), self.errors.as_raw_fd());
+        PathBuf::from(format!("/proc/{us}/fd/{fd}"))
     }
 
     fn write_process(&self, process: &Process) -> Result<PathBuf> {

@@ -95,8 +95,14 @@ impl Engine {
             store.unmount_all(&layer)?;
             self.store_mut()?.write_layers()?.delete(&layer)?;
         }
-        remove_tree(&store.container_directory(id))?;
-        remove_tree(&store.container_run_directory(id))
+        let ours = [
+            store.container_directory(id),
+            store.container_run_directory(id),
+        ];
+        // The store keeps them a level below the container's own.
+        ours.iter()
+            .filter_map(|dir| dir.parent())
+            .try_for_each(remove_tree)
     }
 
     /// The record goes last but for the lock. The exit file stays a while, for who still waits.

@@ -34,11 +34,11 @@ impl Engine {
 
     pub(crate) fn wait_record(&self, record: &Record, request: &WaitRequest) -> Result<i32> {
         let (status, exit) = self.status(record);
-        if !status.is_alive() {
-            return Ok(match (status, exit) {
-                (ContainerState::Created, _) | (_, None) => 0,
-                (_, Some(exit)) => exit.code,
-            });
+        if status == ContainerState::Created {
+            return Ok(0);
+        }
+        if let (None, Some(exit)) = (record.state.init, exit) {
+            return Ok(exit.code);
         }
         if let Some(Ok(process)) = record.state.init.map(|init| init.open()) {
             process
