@@ -64,18 +64,29 @@ fn around() -> minke_oci_runtime::cli::Surroundings {
 
 /// Runs the tests whose names hold one of the words, three at a time.
 fn run_all(words: &[OsString]) -> ExitCode {
+    let asked = |option: &str| words.iter().any(|word| word == option);
+    if asked("--list") {
+        // Listed once: nextest asks for those that are ignored apart, and none is.
+        if !asked("--ignored") {
+            tests().iter().for_each(|test| println!("{}: test", test.0));
+        }
+        return ExitCode::SUCCESS;
+    }
+    let fits = |name: &str, text: &str| {
+        if asked("--exact") {
+            name == text
+        } else {
+            name.contains(text)
+        }
+    };
     let filters: Vec<&str> = words
         .iter()
         .filter_map(|word| word.to_str().filter(|word| !word.starts_with('-')))
         .collect();
     let chosen: Vec<Test> = tests()
         .into_iter()
-        .filter(|test| filters.is_empty() || filters.iter().any(|text| test.0.contains(text)))
+        .filter(|test| filters.is_empty() || filters.iter().any(|text| fits(test.0, text)))
         .collect();
-    if words.iter().any(|word| word == "--list") {
-        chosen.iter().for_each(|test| println!("{}: test", test.0));
-        return ExitCode::SUCCESS;
-    }
     if !rustix::process::geteuid().is_root() || !std::path::Path::new("/bin/busybox").exists() {
         eprintln!("skipped: needs root and /bin/busybox (package busybox-static)");
         return ExitCode::SUCCESS;
