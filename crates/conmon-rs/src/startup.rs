@@ -12,7 +12,7 @@ use crate::notify::NotifyRelay;
 use crate::oom::OomScore;
 use crate::runtime;
 use crate::stdio::{ContainerEnds, Stdio};
-use crate::sync::{Pipes, Reporter, wait_for_start};
+use crate::sync::{Pipes, Reporter, wait_for_start, wait_or_end};
 use rustix::fs::{Access, Mode, OFlags};
 use rustix::process::Pid;
 use std::fs;
@@ -244,7 +244,7 @@ fn await_caller(options: &Options, pipes: &Pipes) -> Result<()> {
     };
     Reporter::new(attach, options.api_version, options.exec).send(0, "");
     match &pipes.start {
-        Some(start) => wait_for_start(start).map_err(doing("wait for the start pipe")),
+        Some(start) => wait_or_end(start).map_err(doing("wait for the start pipe")),
         None => Ok(()),
     }
 }

@@ -53,11 +53,24 @@ impl Pipes {
     }
 }
 
-/// Waits until the caller has written to `pipe`, or has gone.
+/// Waits until the caller has written to `pipe`. One that has gone without a word is an error:
+/// it wants nothing made any more.
 pub(crate) fn wait_for_start(pipe: &OwnedFd) -> std::io::Result<()> {
+    match read_some(pipe)? {
+        0 => Err(std::io::ErrorKind::UnexpectedEof.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Waits until the caller has written to `pipe` once more, or has closed it: it has attached.
+pub(crate) fn wait_or_end(pipe: &OwnedFd) -> std::io::Result<()> {
+    read_some(pipe).map(drop)
+}
+
+fn read_some(pipe: &OwnedFd) -> std::io::Result<usize> {
     let mut buffer = [0; 64];
-    rustix::io::retry_on_intr(|| rustix::io::read(pipe, &mut buffer[..]))?;
-    Ok(())
+    let read = rustix::io::retry_on_intr(|| rustix::io::read(pipe, &mut buffer[..]))?;
+    Ok(read)
 }
 
 /// The writing end of a pipe that carries JSON objects, one a line.
