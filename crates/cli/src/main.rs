@@ -7,11 +7,12 @@ mod detach_keys; // the keys that leave a container running
 mod error; // what goes wrong: words and exit codes
 mod flag; // flags as Go programs read them
 mod globals; // flags before the command
-mod output; // tables, sizes, times, templates
+mod output; // tables, sizes, times
 mod progress; // what a copy shows while it runs
 mod role; // other programs this binary can be
 mod spec; // from flags to a container
 mod targets; // which containers a command is about
+mod template; // --format: Go's templates
 mod terminal; // raw mode and window size
 
 use std::ffi::OsString;

@@ -2,7 +2,6 @@
 
 pub mod size; // bytes for people
 pub mod table; // columns
-pub mod template; // --format
 pub mod time; // moments for people, and from them
 
 use std::io::{self, BufWriter, Stdout, Write};

@@ -6,9 +6,9 @@ use minke_engine::{Engine, ImageSummary, ImagesRequest};
 use serde_json::{Value, json};
 
 use crate::error::{Exit, Result};
-use crate::output::template::Format;
 use crate::output::{Output, short_id, size, table, time};
 use crate::targets;
+use crate::template::Format;
 
 #[derive(Debug, Args)]
 pub struct ImagesArgs {
@@ -37,6 +37,9 @@ pub struct ImagesArgs {
 
 const NONE: &str = "<none>";
 
+/// The headings of `--format table` that are not the field's own name.
+const FIELD_HEADINGS: &[(&str, &str)] = &[("ID", "IMAGE ID"), ("ReadOnly", "R/O")];
+
 /// One line: an image by one of its names.
 struct Row<'a> {
     image: &'a ImageSummary,
@@ -48,7 +51,7 @@ struct Row<'a> {
 pub fn run(args: ImagesArgs, engine: &Engine, out: &mut Output) -> Result<Exit> {
     let format = args.format.as_deref();
     let format = format
-        .map(|text| Format::parse("images", text))
+        .map(|text| Format::parse_rows("images", text))
         .transpose()?;
     let wanted = match args.names.as_slice() {
         [] => None,
@@ -81,10 +84,9 @@ fn show(
             out.json(&Value::Array(documents.collect()))
         }
         Some(Format::Template(template)) => {
-            for row in rows {
-                out.line(&template.render(&fields(&row, args.no_trunc, now))?)?;
-            }
-            Ok(())
+            let rows = rows.map(|row| fields(&row, args.no_trunc, now));
+            let headings = (!args.noheading).then_some(FIELD_HEADINGS);
+            out.text(&template.rows(&rows.collect::<Vec<_>>(), headings)?)
         }
         None if args.quiet => {
             for image in images {

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::error::{Exit, Result};
 use crate::output::Output;
-use crate::output::template::Format;
+use crate::template::Format;
 
 #[derive(Debug, Args)]
 pub struct InfoArgs {
@@ -27,7 +27,7 @@ pub fn run(args: InfoArgs, engine: &Engine, out: &mut Output) -> Result<Exit> {
             out.text(&text)?;
         }
         Some(Format::Json) => out.json(&info)?,
-        Some(Format::Template(template)) => out.line(&template.render(&info)?)?,
+        Some(Format::Template(template)) => out.text(&template.render(&info)?)?,
     }
     Ok(Exit::OK)
 }

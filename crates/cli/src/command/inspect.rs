@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::error::{Error, Exit, Result, Table};
 use crate::output::Output;
-use crate::output::template::Format;
 use crate::targets;
+use crate::template::Format;
 
 #[derive(Debug, Args)]
 pub struct InspectArgs {
@@ -65,7 +65,7 @@ fn show(args: InspectOneKindArgs, kind: Kind, engine: &Engine, out: &mut Output)
     if args.names.is_empty() {
         return Err(Error::refused("no names or ids specified"));
     }
-    let format = Format::parse("inspect", &args.format)?;
+    let format = Format::parse("inspect", &renamed(&args.format))?;
     let mut found = Vec::new();
     let mut errors = Vec::new();
     for name in &targets::named(args.names)? {
@@ -78,13 +78,21 @@ fn show(args: InspectOneKindArgs, kind: Kind, engine: &Engine, out: &mut Output)
         Format::Json => out.json(&Value::Array(found))?,
         Format::Template(template) => {
             for value in &found {
-                out.line(&template.render(value)?)?;
+                out.text(&template.render(value)?)?;
             }
         }
     }
     out.flush()?;
     let codes = errors.iter().map(|error| error.fail(Table::General));
     Ok(codes.fold(Exit::OK, Exit::worse))
+}
+
+/// Fields that have a second name, by the first, as Podman does it: wherever they stand.
+fn renamed(format: &str) -> String {
+    format
+        .replace(".Src", ".Source")
+        .replace(".Dst", ".Destination")
+        .replace(".ImageID", ".Image")
 }
 
 fn look(kind: Kind, name: &str, engine: &Engine) -> Result<Value> {

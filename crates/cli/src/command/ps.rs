@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::error::{Exit, Result};
 use crate::flag::integer;
-use crate::output::template::Format;
 use crate::output::{Output, short_id, table, time};
+use crate::template::Format;
 
 #[derive(Debug, Args)]
 pub struct PsArgs {
@@ -45,10 +45,23 @@ const HEADING: &[&str] = &[
     "NAMES",
 ];
 
+/// The headings of `--format table` that are not the field's own name.
+const FIELD_HEADINGS: &[(&str, &str)] = &[
+    ("Cgroup", "CGROUPNS"),
+    ("CreatedHuman", "CREATED"),
+    ("ID", "CONTAINER ID"),
+    ("PIDNS", "PIDNS"),
+    ("Pod", "POD ID"),
+    ("PodName", "PODNAME"),
+    ("User", "USERNS"),
+];
+
 /// Lists containers, oldest first.
 pub fn run(args: PsArgs, engine: &Engine, out: &mut Output) -> Result<Exit> {
     let format = args.format.as_deref();
-    let format = format.map(|text| Format::parse("ps", text)).transpose()?;
+    let format = format
+        .map(|text| Format::parse_rows("ps", text))
+        .transpose()?;
     let last = if args.latest { Some(1) } else { args.last };
     let last = last.and_then(|number| usize::try_from(number).ok());
     let request = ListRequest {
@@ -77,10 +90,11 @@ fn show(
             out.json(&Value::Array(all.collect()))
         }
         Some(Format::Template(template)) => {
-            for container in containers {
-                out.line(&template.render(&fields(container, args.no_trunc, now))?)?;
-            }
-            Ok(())
+            let rows = containers
+                .iter()
+                .map(|container| fields(container, args.no_trunc, now));
+            let headings = (!args.noheading).then_some(FIELD_HEADINGS);
+            out.text(&template.rows(&rows.collect::<Vec<_>>(), headings)?)
         }
         None if args.quiet => {
             for container in containers {
@@ -234,7 +248,8 @@ fn document(container: &ContainerSummary, now: Timestamp) -> Value {
 
 /// What templates see: the document, with what people read in place of what programs do.
 fn fields(container: &ContainerSummary, whole: bool, now: Timestamp) -> Value {
-    let mut fields = document(container, now);
+    let document = document(container, now);
+    let mut fields = document.clone();
     let labels = container.labels.iter();
     let labels: Vec<String> = labels
         .map(|(key, value)| format!("{key}={value}"))
@@ -251,6 +266,8 @@ fn fields(container: &ContainerSummary, whole: bool, now: Timestamp) -> Value {
         "Mounts": container.mounts.join(","),
         "Networks": container.networks.join(","),
         "Ports": ports(&container.ports),
+        "Label()": container.labels,
+        "json()": document,
     });
     if let (Value::Object(fields), Value::Object(readable)) = (&mut fields, readable) {
         fields.extend(readable);

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::error::{Exit, Result};
 use crate::output::Output;
-use crate::output::template::Format;
+use crate::template::Format;
 
 #[derive(Debug, Args)]
 pub struct VersionArgs {
@@ -31,10 +31,19 @@ pub fn run(args: VersionArgs, out: &mut Output) -> Result<Exit> {
         None => out.text(&lines(&version))?,
         Some(text) => match Format::parse("version", &text)? {
             Format::Json => out.json(&version)?,
-            Format::Template(template) => out.line(&template.render(&version)?)?,
+            Format::Template(template) => out.text(&template.render(&with_server(version))?)?,
         },
     }
     Ok(Exit::OK)
+}
+
+/// What templates see: without a service, the client's own version is the server's too.
+fn with_server(mut version: Value) -> Value {
+    if let Some(members) = version.as_object_mut() {
+        let client = members.get("Client").cloned().unwrap_or(Value::Null);
+        members.entry("Server").or_insert(client);
+    }
+    version
 }
 
 fn lines(version: &Value) -> String {
