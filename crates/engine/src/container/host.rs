@@ -123,7 +123,7 @@ impl Engine {
             available_gids: available_gids(),
             cgroup: cgroup(self.cgroups()?, self.places.rootless),
             cgroups_path: Some(cgroup_path(record)),
-            swap_limit: true,
+            swap_limit: counts_swap(self.cgroups()?),
             default_pids_limit: Some(conf.pids_limit.unwrap_or(DEFAULT_PIDS_LIMIT)),
             kernel_version: kernel_version(),
             hard_limits: hard_limits(),
@@ -222,6 +222,16 @@ pub(crate) fn resolve_user(
         Err(error) => Err(error),
     };
     Ok(user::resolve(text, &spec.group_add, &read)?)
+}
+
+/// Whether memory limits can include swap: on v1 a choice made at boot.
+fn counts_swap(cgroups: &Cgroups) -> bool {
+    match cgroups.of_controller("memory") {
+        Some(memory) if !memory.is_unified() => {
+            memory.mount.join("memory.memsw.limit_in_bytes").exists()
+        }
+        _ => true,
+    }
 }
 
 fn cgroup(cgroups: &Cgroups, rootless: bool) -> Cgroup {
