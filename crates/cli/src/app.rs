@@ -156,13 +156,14 @@ enum ImageCommand {
 }
 
 /// All commands and flags, read as Go programs read theirs.
+#[cfg(test)]
 pub fn definition() -> clap::Command {
     flag::like_go(App::command())
 }
 
 /// Does what `arguments` ask for and returns the exit code.
 pub fn run(arguments: Vec<OsString>) -> i32 {
-    let mut definition = definition();
+    let mut definition = flag::like_go_for(App::command(), &arguments);
     let matches = match definition.try_get_matches_from_mut(arguments.clone()) {
         Ok(matches) => matches,
         Err(error) => return refuse(&error, &definition, &arguments).0,
