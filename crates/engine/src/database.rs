@@ -73,7 +73,7 @@ impl Database {
         // command is the last one. The log is copied once it has grown instead.
         connection
             .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
-            .and_then(|_| connection.pragma_update(None, "wal_autocheckpoint", 100))
+            .and_then(|_| connection.pragma_update(None, "wal_autocheckpoint", 25))
             .and_then(|()| connection.pragma_update(None, "synchronous", "NORMAL"))
             .map_err(failed)?;
         let database = Self {
