@@ -14,11 +14,11 @@
 //! while one process writes; a writer waits for another at most [`BUSY`].
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use minke_runtime_spec::container::NetworkMode;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 
 use crate::container::record::{Config, Record, State};
 use crate::error::{Error, Result};
@@ -89,7 +89,7 @@ impl Database {
         if version == VERSION {
             return Ok(());
         }
-        self.run(|db| db.pragma_update(None, "journal_mode", "WAL"))?;
+        self.run_patiently(|db| db.pragma_update(None, "journal_mode", "WAL"))?;
         // Others may be doing the same: the version is looked at again inside.
         self.run(|db| {
             db.execute_batch("BEGIN IMMEDIATE")?;
@@ -119,7 +119,26 @@ impl Database {
     }
 
     fn version(&self) -> Result<i32> {
-        self.run(|db| db.pragma_query_value(None, "user_version", |row| row.get(0)))
+        self.run_patiently(|db| db.pragma_query_value(None, "user_version", |row| row.get(0)))
+    }
+
+    /// As `run`, again while another process holds the file: changing the journal's kind, and
+    /// reading while that goes on, are refused at once and not waited for by SQLite.
+    fn run_patiently<T>(&self, act: impl Fn(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+        let patience = Instant::now() + BUSY;
+        loop {
+            match act(&self.connection) {
+                Err(rusqlite::Error::SqliteFailure(failure, _))
+                    if matches!(
+                        failure.code,
+                        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked
+                    ) && Instant::now() < patience =>
+                {
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+                result => return self.run(|_| result),
+            }
+        }
     }
 
     fn run<T>(&self, act: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
