@@ -26,6 +26,7 @@ impl Engine {
             None => (String::new(), Vec::new()),
         };
         let bundle = self.bundle(&record)?;
+        let generated = generated_config(&bundle);
         let file = |name: &str| bundle.join(name).display().to_string();
         Ok(json!({
             "Id": record.id,
@@ -49,8 +50,8 @@ impl Engine {
             "Driver": self.places.store.driver,
             "MountLabel": "",
             "ProcessLabel": "",
-            "EffectiveCaps": capabilities(&record, &bundle, "effective"),
-            "BoundingCaps": capabilities(&record, &bundle, "bounding"),
+            "EffectiveCaps": capabilities(&generated, "effective"),
+            "BoundingCaps": capabilities(&generated, "bounding"),
             "ExecIDs": [],
             "GraphDriver": self.graph_driver(&record)?,
             "Mounts": mounts(&record),
@@ -107,13 +108,14 @@ impl Engine {
     }
 }
 
-/// Capability sets as the generated configuration has them; empty before the first start.
-fn capabilities(record: &Record, bundle: &std::path::Path, set: &str) -> Vec<String> {
-    let _ = record;
-    let Ok(text) = std::fs::read(bundle.join("config.json")) else {
-        return Vec::new();
-    };
-    let config: Value = serde_json::from_slice(&text).unwrap_or_default();
+/// The configuration of the last start; null before the first.
+fn generated_config(bundle: &std::path::Path) -> Value {
+    let text = std::fs::read(bundle.join("config.json")).unwrap_or_default();
+    serde_json::from_slice(&text).unwrap_or_default()
+}
+
+/// A capability set of a generated configuration.
+fn capabilities(config: &Value, set: &str) -> Vec<String> {
     let list = &config["process"]["capabilities"][set];
     let mut names: Vec<String> = list
         .as_array()
