@@ -10,26 +10,9 @@ use clap::{Arg, ArgAction};
 
 use crate::error::Error;
 
-/// Makes every flag of `command` and of what is below it read as Go's pflag reads it.
-#[cfg(test)]
+/// Makes every flag of `command` read as Go's pflag reads it.
 pub fn like_go(command: clap::Command) -> clap::Command {
-    command.mut_args(adapt).mut_subcommands(like_go)
-}
-
-/// As [`like_go`], for the commands that `arguments` can reach: those whose name or alias is
-/// among them. The others cannot be chosen, and every start would pay for them.
-pub fn like_go_for(command: clap::Command, arguments: &[OsString]) -> clap::Command {
-    let reachable = |sub: &clap::Command| {
-        let mut names = std::iter::once(sub.get_name()).chain(sub.get_all_aliases());
-        names.any(|name| arguments.iter().any(|word| word == name))
-    };
-    command.mut_args(adapt).mut_subcommands(|sub| {
-        if reachable(&sub) {
-            like_go_for(sub, arguments)
-        } else {
-            sub
-        }
-    })
+    command.mut_args(adapt)
 }
 
 /// A switch may be given a value with `=`; any other flag takes the next word, even `-1`.

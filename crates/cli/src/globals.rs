@@ -42,6 +42,9 @@ pub struct Globals {
     #[arg(long, global = true, value_name = "PATH")]
     #[allow(dead_code)] // it is enough that it is taken
     pub tmpdir: Option<PathBuf>,
+    /// Show the version
+    #[arg(short = 'v', long)]
+    pub version: bool,
 }
 
 impl Globals {

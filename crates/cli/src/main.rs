@@ -1,7 +1,7 @@
 //! The `minke` command: what people type, turned into calls of the engine, and rendered.
 #![forbid(unsafe_code)]
 
-mod app; // the tree of commands and the way through it
+mod app; // from arguments to an exit code
 mod command; // one file a command
 mod detach_keys; // the keys that leave a container running
 mod error; // what goes wrong: words and exit codes
@@ -14,6 +14,8 @@ mod spec; // from flags to a container
 mod targets; // which containers a command is about
 mod template; // --format: Go's templates
 mod terminal; // raw mode and window size
+mod tree; // all commands
+mod verb; // one entry of the tree
 
 use std::ffi::OsString;
 

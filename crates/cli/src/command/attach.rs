@@ -6,6 +6,7 @@ use minke_engine::Engine;
 use super::session::{self, Session};
 use crate::detach_keys;
 use crate::error::{Exit, Result};
+use crate::output::Output;
 use crate::targets;
 
 #[derive(Debug, Args)]
@@ -25,7 +26,7 @@ pub struct AttachArgs {
 }
 
 /// Attaches to a running container. The exit code is its process's.
-pub fn run(args: AttachArgs, engine: &Engine) -> Result<Exit> {
+pub fn run(args: AttachArgs, engine: &Engine, _: &mut Output) -> Result<Exit> {
     let name = targets::only(args.names, "minke attach")?;
     let keys = detach_keys::parse(&args.detach_keys)?;
     let session = Session {

@@ -6,6 +6,7 @@ use clap::Args;
 use minke_engine::{CleanupRequest, Engine};
 
 use crate::error::{Error, Exit, Result, Table};
+use crate::output::Output;
 use crate::targets;
 
 /// How long an idle network is kept for the next container.
@@ -26,7 +27,7 @@ pub struct CleanupArgs {
 
 /// Takes down what ended containers leave: mounts, network, and with `--rm` themselves. One that
 /// is gone is clean.
-pub fn run(args: CleanupArgs, engine: &Engine) -> Result<Exit> {
+pub fn run(args: CleanupArgs, engine: &Engine, _: &mut Output) -> Result<Exit> {
     let names = if args.sweep {
         args.names
     } else {

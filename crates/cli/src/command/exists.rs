@@ -5,6 +5,7 @@ use minke_engine::Engine;
 use serde_json::Value;
 
 use crate::error::{Error, Exit, Result};
+use crate::output::Output;
 use crate::targets;
 
 #[derive(Debug, Args)]
@@ -15,13 +16,13 @@ pub struct ExistsArgs {
 }
 
 /// Whether there is such a container.
-pub fn container(args: ExistsArgs, engine: &Engine) -> Result<Exit> {
+pub fn container(args: ExistsArgs, engine: &Engine, _: &mut Output) -> Result<Exit> {
     let name = targets::only(args.names, "minke container exists")?;
     answer(engine.inspect(&name).map_err(Error::from))
 }
 
 /// Whether there is such an image.
-pub fn image(args: ExistsArgs, engine: &Engine) -> Result<Exit> {
+pub fn image(args: ExistsArgs, engine: &Engine, _: &mut Output) -> Result<Exit> {
     let name = targets::only(args.names, "minke image exists")?;
     answer(engine.inspect_image(&name).map_err(Error::from))
 }

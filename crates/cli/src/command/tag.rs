@@ -4,6 +4,7 @@ use clap::Args;
 use minke_engine::Engine;
 
 use crate::error::{Exit, Result};
+use crate::output::Output;
 use crate::targets;
 
 #[derive(Debug, Args)]
@@ -14,7 +15,7 @@ pub struct TagArgs {
 }
 
 /// Gives an image further names.
-pub fn run(args: TagArgs, engine: &Engine) -> Result<Exit> {
+pub fn run(args: TagArgs, engine: &Engine, _: &mut Output) -> Result<Exit> {
     targets::at_least(2, &args.names, "minke tag")?;
     let names = targets::named(args.names)?;
     for new in &names[1..] {

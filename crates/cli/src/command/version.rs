@@ -4,6 +4,7 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::error::{Exit, Result};
+use crate::globals::Globals;
 use crate::output::Output;
 use crate::template::Format;
 
@@ -25,7 +26,7 @@ const LINES: &[(&str, &str)] = &[
 ];
 
 /// Prints the version.
-pub fn run(args: VersionArgs, out: &mut Output) -> Result<Exit> {
+pub fn run(args: VersionArgs, _: &Globals, out: &mut Output) -> Result<Exit> {
     let version = minke_engine::version();
     match args.format {
         None => out.text(&lines(&version))?,

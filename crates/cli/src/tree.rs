@@ -1,0 +1,183 @@
+//! All commands, by the words that lead to them.
+
+use crate::command::{
+    attach, cleanup, create, exec, exists, images, info, inspect, kill, load, logs, pause, ps,
+    pull, rm, rmi, run, save, start, stop, tag, unpause, version, wait,
+};
+use crate::verb::{Verb, verb, verb_alone};
+
+/// What stands directly after `minke`.
+pub const TOP: &[Verb] = &[
+    ATTACH,
+    Verb::group("container", "Manage containers", CONTAINER),
+    CREATE,
+    EXEC,
+    Verb::group("image", "Manage images", IMAGE),
+    verb!("images", "List images", images::ImagesArgs, images::run),
+    verb!(
+        "info",
+        "Show what this host and this installation have",
+        info::InfoArgs,
+        info::run
+    ),
+    verb!(
+        "inspect",
+        "Show all that is known of containers and images",
+        inspect::InspectArgs,
+        inspect::run
+    ),
+    KILL,
+    LOAD,
+    LOGS,
+    PAUSE,
+    verb!("ps", "List containers", ps::PsArgs, ps::run),
+    PULL,
+    RM,
+    verb!("rmi", "Remove images", rmi::RmiArgs, rmi::run),
+    RUN,
+    SAVE,
+    START,
+    STOP,
+    TAG,
+    UNPAUSE,
+    verb_alone!(
+        "version",
+        "Show the version",
+        version::VersionArgs,
+        version::run
+    ),
+    WAIT,
+];
+
+/// What stands after `minke container`.
+const CONTAINER: &[Verb] = &[
+    ATTACH,
+    verb!(
+        "cleanup",
+        "Clean up after a container that ended",
+        cleanup::CleanupArgs,
+        cleanup::run
+    )
+    .hidden(),
+    CREATE,
+    EXEC,
+    verb!(
+        "exists",
+        "Tell by the exit code whether a container is there",
+        exists::ExistsArgs,
+        exists::container
+    ),
+    verb!(
+        "inspect",
+        "Show all that is known of containers",
+        inspect::InspectOneKindArgs,
+        inspect::containers
+    ),
+    KILL,
+    verb!("list", "List containers", ps::PsArgs, ps::run).aliases(&["ls", "ps"]),
+    LOGS,
+    PAUSE,
+    RM,
+    RUN,
+    START,
+    STOP,
+    UNPAUSE,
+    WAIT,
+];
+
+/// What stands after `minke image`.
+const IMAGE: &[Verb] = &[
+    verb!(
+        "exists",
+        "Tell by the exit code whether an image is there",
+        exists::ExistsArgs,
+        exists::image
+    ),
+    verb!(
+        "inspect",
+        "Show all that is known of images",
+        inspect::InspectOneKindArgs,
+        inspect::images
+    ),
+    verb!("list", "List images", images::ImagesArgs, images::run).aliases(&["ls"]),
+    LOAD,
+    PULL,
+    verb!("rm", "Remove images", rmi::RmiArgs, rmi::run),
+    SAVE,
+    TAG,
+];
+
+// Those that stand in several places.
+const ATTACH: Verb = verb!(
+    "attach",
+    "Attach to a running container",
+    attach::AttachArgs,
+    attach::run
+);
+const CREATE: Verb = verb!(
+    "create",
+    "Create a container without starting it",
+    create::CreateArgs,
+    create::run
+)
+.own_h();
+const EXEC: Verb = verb!(
+    "exec",
+    "Run a command in a running container",
+    exec::ExecArgs,
+    exec::run
+);
+const KILL: Verb = verb!(
+    "kill",
+    "Send a signal to containers",
+    kill::KillArgs,
+    kill::run
+);
+const LOAD: Verb = verb!(
+    "load",
+    "Load images from an archive",
+    load::LoadArgs,
+    load::run
+);
+const LOGS: Verb = verb!(
+    "logs",
+    "Show what containers wrote",
+    logs::LogsArgs,
+    logs::run
+);
+const PAUSE: Verb = verb!("pause", "Freeze containers", pause::PauseArgs, pause::run);
+const PULL: Verb = verb!(
+    "pull",
+    "Pull images from a registry",
+    pull::PullArgs,
+    pull::run
+);
+const RM: Verb = verb!("rm", "Remove containers", rm::RmArgs, rm::run);
+const RUN: Verb = verb!(
+    "run",
+    "Run a command in a new container",
+    run::RunArgs,
+    run::run
+)
+.own_h();
+const SAVE: Verb = verb!(
+    "save",
+    "Save images to an archive",
+    save::SaveArgs,
+    save::run
+);
+const START: Verb = verb!("start", "Start containers", start::StartArgs, start::run);
+const STOP: Verb = verb!("stop", "Stop containers", stop::StopArgs, stop::run);
+const TAG: Verb = verb!("tag", "Give an image further names", tag::TagArgs, tag::run);
+const UNPAUSE: Verb = verb!(
+    "unpause",
+    "Let frozen containers go on",
+    unpause::UnpauseArgs,
+    unpause::run
+);
+const WAIT: Verb = verb!(
+    "wait",
+    "Wait until containers end",
+    wait::WaitArgs,
+    wait::run
+);
