@@ -1,0 +1,62 @@
+//! File systems, namespaces and networks.
+
+use clap::Args;
+
+// File systems and namespaces.
+#[derive(Debug, Clone, Default, Args)]
+pub struct PlaceFlags {
+    /// Mount: [SOURCE:]TARGET[:OPTIONS]
+    #[arg(short, long)]
+    pub volume: Vec<String>,
+    /// Mount: type=TYPE,source=...,target=...
+    #[arg(long)]
+    pub mount: Vec<String>,
+    /// Mount memory: TARGET[:OPTIONS]
+    #[arg(long)]
+    pub tmpfs: Vec<String>,
+    /// Mount the root file system read-only
+    #[arg(long)]
+    pub read_only: bool,
+    /// With --read-only, keep /dev, /dev/shm, /run, /tmp and /var/tmp writable (default true)
+    #[arg(long)]
+    pub read_only_tmpfs: Option<bool>,
+    /// Size of /dev/shm
+    #[arg(long, value_name = "SIZE")]
+    pub shm_size: Option<String>,
+    /// Network: none, host, bridge, container:NAME, ns:PATH, or a network's name
+    #[arg(long, alias = "net", value_name = "MODE")]
+    pub network: Vec<String>,
+    /// Publish a port: [[IP:][HOST]:]CONTAINER[/PROTOCOL]
+    #[arg(short, long, value_delimiter = ',')]
+    pub publish: Vec<String>,
+    /// Host name
+    #[arg(short = 'h', long, value_name = "NAME")]
+    pub hostname: Option<String>,
+    /// Line for /etc/hosts: NAME:ADDRESS
+    #[arg(long, value_delimiter = ',', value_name = "HOST")]
+    pub add_host: Vec<String>,
+    /// Name server
+    #[arg(long, value_delimiter = ',', value_name = "ADDRESS")]
+    pub dns: Vec<String>,
+    /// Search domain of name resolution
+    #[arg(long, value_delimiter = ',', value_name = "DOMAIN")]
+    pub dns_search: Vec<String>,
+    /// Option of name resolution
+    #[arg(long, alias = "dns-opt", value_delimiter = ',', value_name = "OPTION")]
+    pub dns_option: Vec<String>,
+    /// Process namespace: private, host, container:NAME, ns:PATH
+    #[arg(long, value_name = "MODE")]
+    pub pid: Option<String>,
+    /// IPC namespace: private, shareable, host, container:NAME, ns:PATH
+    #[arg(long, value_name = "MODE")]
+    pub ipc: Option<String>,
+    /// Host name namespace: private, host, container:NAME, ns:PATH
+    #[arg(long, value_name = "MODE")]
+    pub uts: Option<String>,
+    /// User namespace: host
+    #[arg(long, value_name = "MODE")]
+    pub userns: Option<String>,
+    /// Control group namespace: private, host, container:NAME, ns:PATH
+    #[arg(long, value_name = "MODE")]
+    pub cgroupns: Option<String>,
+}

@@ -1,0 +1,101 @@
+//! Where the image comes from.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use minke_engine::{PlatformRequest, PullPolicy, PullRequest};
+
+use crate::error::{Error, Result};
+
+// The image's origin.
+#[derive(Debug, Clone, Default, Args)]
+pub struct SourceFlags {
+    /// When to pull: always, missing, newer, never
+    #[arg(long, value_name = "POLICY")]
+    pub pull: Option<String>,
+    #[command(flatten)]
+    pub registry: RegistryFlags,
+}
+
+// How a registry is asked; `pull` has these too.
+#[derive(Debug, Clone, Default, Args)]
+pub struct RegistryFlags {
+    /// Platform in place of this one: OS/ARCH[/VARIANT]
+    #[arg(long)]
+    pub platform: Option<String>,
+    /// Operating system in place of this one
+    #[arg(long)]
+    pub os: Option<String>,
+    /// Architecture in place of this one
+    #[arg(long)]
+    pub arch: Option<String>,
+    /// Variant of the architecture
+    #[arg(long)]
+    pub variant: Option<String>,
+    /// Require HTTPS and a valid certificate
+    #[arg(long)]
+    pub tls_verify: Option<bool>,
+    /// File with registries' credentials
+    #[arg(long, value_name = "PATH")]
+    pub authfile: Option<PathBuf>,
+}
+
+impl RegistryFlags {
+    /// What is asked of the registry.
+    ///
+    /// # Errors
+    /// If a value is not of its form.
+    pub fn pull_request(&self, policy: PullPolicy) -> Result<PullRequest> {
+        Ok(PullRequest {
+            policy,
+            tls_verify: self.tls_verify,
+            credentials: None,
+            authfile: self.authfile.clone(),
+            platform: self.platform()?,
+        })
+    }
+
+    fn platform(&self) -> Result<Option<PlatformRequest>> {
+        let parts = (self.os.clone(), self.arch.clone(), self.variant.clone());
+        let Some(text) = &self.platform else {
+            let request = PlatformRequest {
+                os: parts.0,
+                arch: parts.1,
+                variant: parts.2,
+            };
+            let asked = request.os.is_some() || request.arch.is_some() || request.variant.is_some();
+            return Ok(asked.then_some(request));
+        };
+        if parts.0.is_some() || parts.1.is_some() {
+            return Err(Error::refused(
+                "--platform option can not be specified with --arch or --os",
+            ));
+        }
+        let words: Vec<&str> = text.split('/').collect();
+        let (os, arch, variant) = match words[..] {
+            [os] => (os, None, None),
+            [os, arch] => (os, Some(arch), None),
+            [os, arch, variant] => (os, Some(arch), Some(variant)),
+            _ => return Err(Error::refused(format!("invalid platform {text:?}"))),
+        };
+        Ok(Some(PlatformRequest {
+            os: Some(os.to_owned()),
+            arch: arch.map(str::to_owned),
+            variant: variant.map(str::to_owned).or(parts.2),
+        }))
+    }
+}
+
+/// Reads `--pull` or `--policy`.
+///
+/// # Errors
+/// If there is no such policy.
+pub fn pull_policy(text: &str) -> Result<PullPolicy> {
+    Ok(match text.to_ascii_lowercase().as_str() {
+        "always" | "true" => PullPolicy::Always,
+        "missing" | "ifnotpresent" | "" => PullPolicy::Missing,
+        "newer" | "ifnewer" => PullPolicy::Newer,
+        "never" | "false" => PullPolicy::Never,
+        _ => return Err(Error::refused(format!("unsupported pull policy {text:?}"))),
+    })
+}
