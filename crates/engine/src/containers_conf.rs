@@ -17,6 +17,9 @@ pub(crate) struct ContainersConf {
     pub ulimits: Vec<Ulimit>,
     pub pids_limit: Option<i64>,
     pub log_driver: Option<String>,
+    /// Bytes in one log file; zero and less are no limit.
+    pub log_size_max: Option<i64>,
+    pub log_tag: Option<String>,
     pub env: BTreeMap<String, String>,
     pub sysctls: BTreeMap<String, String>,
     pub capabilities: Option<Vec<String>>,
@@ -37,6 +40,8 @@ struct Containers {
     default_ulimits: Option<Vec<String>>,
     pids_limit: Option<i64>,
     log_driver: Option<String>,
+    log_size_max: Option<i64>,
+    log_tag: Option<String>,
     env: Option<Vec<String>>,
     default_sysctls: Option<Vec<String>>,
     default_capabilities: Option<Vec<String>>,
@@ -83,6 +88,8 @@ impl ContainersConf {
         self.capabilities = containers.default_capabilities.or(self.capabilities.take());
         self.pids_limit = containers.pids_limit.or(self.pids_limit);
         self.log_driver = containers.log_driver.or(self.log_driver.take());
+        self.log_size_max = containers.log_size_max.or(self.log_size_max);
+        self.log_tag = containers.log_tag.or(self.log_tag.take());
         self.runtime = file.engine.runtime.or(self.runtime.take());
         self.runtimes.extend(file.engine.runtimes);
         Ok(())

@@ -119,6 +119,16 @@ pub enum Error {
     /// Attaching to what does not run.
     #[error("you can only attach to running containers: container state improper")]
     AttachStopped,
+    /// A log driver keeps nothing to read, or shares nothing to attach to.
+    #[error(
+        "this container is using the '{driver}' log driver, cannot {act}: this container is not logging output"
+    )]
+    NoLogs {
+        /// The driver.
+        driver: String,
+        /// What was to be done.
+        act: &'static str,
+    },
     /// A value that cannot be honoured.
     #[error("{what}")]
     Invalid {
@@ -221,7 +231,9 @@ impl Error {
             Error::Ambiguous { .. } | Error::NameInvalid { .. } | Error::Invalid { .. } => {
                 ErrorKind::InvalidArgument
             }
-            Error::WrongState { .. } | Error::AttachStopped => ErrorKind::WrongState,
+            Error::WrongState { .. } | Error::AttachStopped | Error::NoLogs { .. } => {
+                ErrorKind::WrongState
+            }
             Error::CommandNotFound { .. } => ErrorKind::CommandNotFound,
             Error::CommandNotExecutable { .. } => ErrorKind::CommandNotExecutable,
             Error::WorkdirMissing { .. } => ErrorKind::OciPermission,

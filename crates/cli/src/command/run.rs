@@ -10,6 +10,7 @@ use crate::error::{Error, Exit, Result, Table};
 use crate::output::Output;
 use crate::spec::flags::ContainerFlags;
 use crate::targets;
+use crate::terminal;
 
 #[derive(Debug, Args)]
 pub struct RunArgs {
@@ -35,6 +36,12 @@ pub fn run(args: RunArgs, engine: &Engine, out: &mut Output) -> Result<Exit> {
     if args.detach && !args.container.attach.is_empty() {
         return Err(Error::refused(
             "conflicting options: --attach and --detach cannot be used together",
+        ));
+    }
+    let passthrough = args.container.life.log_driver.as_deref() == Some("passthrough");
+    if passthrough && (terminal::is_stdin() || terminal::is_stdout() || terminal::is_stderr()) {
+        return Err(Error::refused(
+            "the '--log-driver passthrough' option cannot be used on a TTY",
         ));
     }
     let session = session(&args)?;

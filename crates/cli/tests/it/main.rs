@@ -8,5 +8,6 @@ mod scratch; // a store of its own, cleaned up
 mod bad_input; // codes and words for what is wrong
 mod life; // from run to rm
 mod limits; // what a container may do and use
+mod logs; // what they wrote
 mod robust; // the command dies, the container does not
 mod terminal; // -it

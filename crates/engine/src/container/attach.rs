@@ -51,6 +51,9 @@ pub(crate) struct Attached {
     socket: OwnedFd,
 }
 
+/// The log driver that gives the container the streams of who starts it.
+pub(crate) const PASSTHROUGH: &str = "passthrough";
+
 /// The monitor's packets hold at most this much data, and one byte before it.
 const PACKET: usize = 8192;
 const STDERR: u8 = 3;
@@ -64,6 +67,12 @@ impl Engine {
         let record = self.find(name)?;
         if !self.status(&record).0.is_alive() {
             return Err(Error::AttachStopped);
+        }
+        if record.config.log_driver == PASSTHROUGH {
+            return Err(Error::NoLogs {
+                driver: PASSTHROUGH.into(),
+                act: "attach",
+            });
         }
         let attached = Attached::connect(&self.bundle(&record)?).map_err(|error| {
             // It ended between the two looks.
@@ -97,6 +106,37 @@ impl Engine {
         if relay.run_socket(&attached.socket)? {
             return Ok(AttachEnd::Detached);
         }
+        self.attach_end(record)
+    }
+
+    /// Stays with a container that has our own streams: only signals are passed on.
+    pub(crate) fn stay_beside(
+        &self,
+        record: &Record,
+        request: AttachRequest<'_>,
+    ) -> Result<AttachEnd> {
+        let init = record.state.init.and_then(|init| init.open().ok());
+        if let Some(init) = init {
+            let signal = |number| {
+                if let Err(error) = init.signal(number) {
+                    tracing::debug!(%error, number, "signal not passed on");
+                }
+            };
+            let relay = Relay {
+                request: &AttachRequest {
+                    sig_proxy: request.sig_proxy,
+                    ..AttachRequest::default()
+                },
+                resize: &|_| {},
+                signal: &signal,
+            };
+            let ended = &mut || Ok(Step::Done);
+            relay.run(init.as_fd(), &mut |_| Ok(()), ended, &|| {})?;
+        }
+        self.attach_end(record)
+    }
+
+    fn attach_end(&self, record: &Record) -> Result<AttachEnd> {
         // Facts may have changed since the record was read: the init is what tells.
         let record = self.database()?.get(&record.id)?.unwrap_or(record.clone());
         let code = self.exit_code(&record, &WaitRequest::default())?;

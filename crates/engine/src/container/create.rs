@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use minke_image::Progress;
 use minke_runtime_spec::container::MountKind;
+use minke_runtime_spec::option::log::LogOptions;
 use minke_runtime_spec::{ContainerSpec, ImageConfig};
 use minke_storage::{ContainerId, CreateContainer};
 
@@ -131,8 +132,8 @@ impl Engine {
             return Err(error);
         }
         Ok(Created {
+            warnings: log_warnings(&record.config)?,
             id: record.id,
-            warnings: Vec::new(),
         })
     }
 
@@ -169,10 +170,17 @@ impl Engine {
             .clone()
             .or_else(|| conf.log_driver.clone())
             .unwrap_or_else(|| "k8s-file".to_owned());
-        let log_path = match spec.log.options.get("path") {
-            Some(path) => PathBuf::from(path),
+        let log_path = match LogOptions::read(&spec.log.options)?.path {
+            Some(path) => path,
             None => self.store()?.container_directory(id).join("ctr.log"),
         };
+        let mut spec = spec;
+        if let Some(bytes) = conf.log_size_max {
+            let options = &mut spec.log.options;
+            options
+                .entry("max-size".into())
+                .or_insert(bytes.to_string());
+        }
         Ok(Config {
             image_name: image.name_for(&spec.image),
             image_id: image.id.to_string(),
@@ -239,6 +247,22 @@ fn normal_log_driver(driver: &str) -> Result<String> {
         }
         other => return Err(Error::invalid(format!("unsupported log driver {other:?}"))),
     })
+}
+
+/// What of the log options has no effect on this container's driver.
+fn log_warnings(config: &Config) -> Result<Vec<String>> {
+    let options = LogOptions::read(&config.spec.log.options)?;
+    let driver = &config.log_driver;
+    let mut warnings = Vec::new();
+    if options.tag.is_some() {
+        warnings.push(format!(
+            "only the log driver journald shows a tag, this is {driver}"
+        ));
+    }
+    if options.max_files.is_some_and(|files| files > 1) && config.conmon.is_some() {
+        warnings.push("conmon keeps one log file: max-file is without effect".to_owned());
+    }
+    Ok(warnings)
 }
 
 /// Takes from the image what is decided once: its stop signal and its volumes.

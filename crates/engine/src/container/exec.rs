@@ -17,7 +17,7 @@ use minke_sys::rooted::Root;
 use oci_spec::runtime::{Process, Spec, User};
 
 use super::attach::{AttachRequest, Relay};
-use super::monitor::{Protected, accept, run_to_report};
+use super::monitor::{Protected, Streams, accept, run_to_report};
 use super::record::Record;
 use super::runtime::Runtime;
 use super::status::ContainerState;
@@ -201,7 +201,8 @@ impl Engine {
         if exec.tty {
             command.arg("-t");
         }
-        let started = run_to_report(command).and_then(|report| accept(report, &runtime));
+        let started =
+            run_to_report(command, Streams::None).and_then(|report| accept(report, &runtime));
         if let Err(error) = started {
             super::cleanup::remove_tree(&dir)?;
             return Err(error);

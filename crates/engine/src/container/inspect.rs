@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use minke_runtime_spec::container::{MountKind, NamespaceMode, NetworkMode, RestartPolicy};
+use minke_runtime_spec::option::log::LogOptions;
 use serde_json::{Value, json};
 
 use super::list::{command, published};
@@ -336,8 +337,8 @@ fn host_config(record: &Record) -> Value {
             "Type": record.config.log_driver,
             "Config": null,
             "Path": record.config.log_path,
-            "Tag": "",
-            "Size": "0B",
+            "Tag": log_tag(record),
+            "Size": log_size(record),
         },
         "NetworkMode": network_mode(&spec.namespaces.network),
         "PortBindings": port_map(record),
@@ -382,6 +383,37 @@ fn host_config(record: &Record) -> Value {
             "Hard": limit.hard,
         })).collect::<Vec<_>>(),
     })
+}
+
+fn log_tag(record: &Record) -> String {
+    let options = LogOptions::read(&record.config.spec.log.options);
+    options
+        .ok()
+        .and_then(|options| options.tag)
+        .unwrap_or_default()
+}
+
+/// The size a log may have, as Go's units package prints it: `1.5kB`.
+fn log_size(record: &Record) -> String {
+    let options = LogOptions::read(&record.config.spec.log.options);
+    let bytes = options.ok().and_then(|options| options.max_size_bytes);
+    let mut size = bytes.unwrap_or(0) as f64;
+    let mut units = ["B", "kB", "MB", "GB", "TB", "PB", "EB"].into_iter();
+    let mut unit = units.next().unwrap_or("");
+    while size >= 1000.0
+        && let Some(next) = units.next()
+    {
+        size /= 1000.0;
+        unit = next;
+    }
+    // Four significant digits, as `%.4g` has them.
+    let whole = format!("{size:.0}").len();
+    let text = format!("{size:.*}", 4usize.saturating_sub(whole));
+    let text = match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.'),
+        false => &text,
+    };
+    format!("{text}{unit}")
 }
 
 fn network_mode(mode: &NetworkMode) -> String {

@@ -1,27 +1,31 @@
-//! `logs`: what a container wrote, from the monitor's files.
+//! `logs`: what containers wrote, from the monitor's files.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
-use std::path::Path;
+mod chain; // a log as its files
+mod format; // a line of one
+
+use std::io;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::Deserialize;
+use minke_runtime_spec::option::log::LogOptions;
 
 use super::record::Record;
+use super::status::ContainerState;
 use crate::Engine;
 use crate::error::{Error, Result};
+use chain::Chain;
+use format::Format;
 
 /// Which lines are wanted.
 #[derive(Debug, Clone, Default)]
 pub struct LogsRequest {
-    /// Go on until the container has ended.
+    /// Go on until the containers have ended, or `until` is over.
     pub follow: bool,
     /// None older than this.
     pub since: Option<Timestamp>,
     /// None newer than this.
     pub until: Option<Timestamp>,
-    /// Only this many from the end.
+    /// Of each container only this many from the end.
     pub tail: Option<u64>,
 }
 
@@ -37,184 +41,178 @@ pub enum LogStream {
 /// One line of a log, or a piece of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogLine {
-    /// When, RFC 3339 with nanoseconds, as the monitor wrote it.
+    /// Whose: its place among the containers asked for.
+    pub container: usize,
+    /// When, RFC 3339, as the monitor wrote it.
     pub time: String,
     /// Where.
     pub stream: LogStream,
-    /// The line goes on in the next of this stream.
+    /// The line goes on in the next of this container and stream.
     pub partial: bool,
     /// The text, without its end of line.
     pub text: Vec<u8>,
 }
 
-/// The longest line of a log file: a monitor's buffer with room for escapes.
-const MAX_LINE_BYTES: u64 = 1 << 20;
+impl LogLine {
+    /// The time, where it can be read.
+    pub fn timestamp(&self) -> Option<Timestamp> {
+        self.time.parse().ok()
+    }
+}
 
-/// How often a file is looked at for more while its container runs.
+/// How often files are looked at for more while their containers run.
 const FOLLOW_INTERVAL: Duration = Duration::from_millis(50);
 
 type Sink<'a> = &'a mut dyn FnMut(&LogLine) -> io::Result<()>;
 
 impl Engine {
-    /// Gives the lines of a container's log to `sink`, the oldest first.
+    /// Gives the lines of containers' logs to `sink`, those that are there by their time. Files
+    /// that the monitor has rotated are read too, as far as they are kept, and each line comes
+    /// once. Followed, a line is lost only if its file is removed before it can be read.
     ///
     /// # Errors
-    /// No such container; a log driver whose output is not kept; what `sink` returns.
-    pub fn logs(&self, name: &str, request: &LogsRequest, sink: Sink<'_>) -> Result<()> {
-        let record = self.find(name)?;
-        let format = Format::of(&record)?;
-        let path = &record.config.log_path;
-        let mut reader = match File::open(path) {
-            Ok(file) => BufReader::new(file),
-            // Never started: nothing written.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                if !request.follow {
-                    return Ok(());
-                }
-                match self.wait_for_log(&record)? {
-                    Some(file) => BufReader::new(file),
-                    None => return Ok(()),
-                }
-            }
-            Err(source) => return Err(Error::path("open", path)(source)),
-        };
-        if let Some(count) = request.tail {
-            seek_to_tail(&mut reader, count, format).map_err(Error::path("read", path))?;
+    /// No such container, a log driver whose output is not kept: before anything is given. What
+    /// `sink` returns.
+    pub fn logs<N: AsRef<str>>(
+        &self,
+        names: &[N],
+        request: &LogsRequest,
+        sink: Sink<'_>,
+    ) -> Result<()> {
+        let found = names.iter().enumerate();
+        let mut sources = found
+            .map(|(index, name)| Source::of(self.find(name.as_ref())?, index))
+            .collect::<Result<Vec<_>>>()?;
+        for source in &mut sources {
+            source.open(request)?;
         }
         let mut ended = false;
         loop {
-            read_lines(&mut reader, format, request, sink).map_err(Error::path("read", path))?;
-            if !request.follow || ended {
+            let more = give_by_time(&mut sources, request, sink)?;
+            let late = request.until.is_some_and(|until| until < Timestamp::now());
+            if !request.follow || late {
+                return Ok(());
+            }
+            if follow(&mut sources)? {
+                continue;
+            }
+            if ended {
                 return Ok(());
             }
             // Looked at before the last read: what comes after the end is seen by one more.
-            ended = !self.still_writes(&record)?;
-            if !ended {
+            ended = !self.any_writes(&sources)?;
+            if !ended && !more {
                 std::thread::sleep(FOLLOW_INTERVAL);
-                reopen_if_replaced(&mut reader, path).map_err(Error::path("reopen", path))?;
             }
         }
     }
 
+    fn any_writes(&self, sources: &[Source]) -> Result<bool> {
+        for source in sources {
+            if self.still_writes(&source.record)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether more may come. One that was never started is not waited for, as with Podman.
     fn still_writes(&self, record: &Record) -> Result<bool> {
         let Some(now) = self.database()?.get(&record.id)? else {
             return Ok(false);
         };
         let monitored = self.living_monitor(&now.state).is_some();
-        Ok(self.status(&now).0.is_alive() || (monitored && self.exit_file(&now).is_none()))
+        Ok(match self.status(&now).0 {
+            ContainerState::Created => false,
+            state if state.is_alive() => true,
+            _ => monitored && self.exit_file(&now).is_none(),
+        })
+    }
+}
+
+/// One container's log.
+struct Source {
+    record: Record,
+    index: usize,
+    chain: Chain,
+    /// The next line, read ahead.
+    head: Option<LogLine>,
+}
+
+impl Source {
+    fn of(record: Record, index: usize) -> Result<Self> {
+        let format = Format::of(&record)?;
+        let options = LogOptions::read(&record.config.spec.log.options)?;
+        let backups = options.max_files.unwrap_or(1).saturating_sub(1);
+        Ok(Self {
+            chain: Chain::new(&record.config.log_path, backups, format),
+            record,
+            index,
+            head: None,
+        })
     }
 
-    fn wait_for_log(&self, record: &Record) -> Result<Option<File>> {
-        loop {
-            match File::open(&record.config.log_path) {
-                Ok(file) => return Ok(Some(file)),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(source) => {
-                    return Err(Error::path("open", &record.config.log_path)(source));
-                }
+    fn open(&mut self, request: &LogsRequest) -> Result<()> {
+        let chain = &mut self.chain;
+        let opened = chain.open().and_then(|_| match request.tail {
+            Some(count) => chain.keep_tail(count),
+            None => Ok(()),
+        });
+        opened.map_err(Error::path("read", &self.record.config.log_path))
+    }
+
+    fn follow(&mut self) -> Result<bool> {
+        let path = &self.record.config.log_path;
+        self.chain.follow().map_err(Error::path("follow", path))
+    }
+
+    /// Reads ahead, over what is not wanted.
+    fn fill(&mut self, request: &LogsRequest) -> Result<()> {
+        while self.head.is_none() {
+            let next = self.chain.next();
+            let path = &self.record.config.log_path;
+            let Some(line) = next.map_err(Error::path("read", path))? else {
+                return Ok(());
+            };
+            if wanted(&line, request) {
+                self.head = Some(LogLine {
+                    container: self.index,
+                    ..line
+                });
             }
-            if self.database()?.get(&record.id)?.is_none() {
-                return Ok(None);
-            }
-            std::thread::sleep(FOLLOW_INTERVAL);
         }
+        Ok(())
     }
 }
 
-/// How a log file is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
-    /// `TIME stdout|stderr F|P TEXT`.
-    K8s,
-    /// Docker's `{"log":...,"stream":...,"time":...}`.
-    Json,
-}
-
-impl Format {
-    fn of(record: &Record) -> Result<Self> {
-        match record.config.log_driver.as_str() {
-            "k8s-file" => Ok(Self::K8s),
-            "json-file" => Ok(Self::Json),
-            other => Err(Error::invalid(format!(
-                "this container is using the '{other}' log driver, cannot read its logs"
-            ))),
-        }
+/// Takes up files that have come; true if any has.
+fn follow(sources: &mut [Source]) -> Result<bool> {
+    let mut moved = false;
+    for source in sources {
+        moved |= source.follow()?;
     }
-
-    fn parse(self, line: &[u8]) -> Option<LogLine> {
-        match self {
-            Self::K8s => parse_k8s(line),
-            Self::Json => parse_json(line),
-        }
-    }
+    Ok(moved)
 }
 
-fn parse_k8s(line: &[u8]) -> Option<LogLine> {
-    let mut parts = line.splitn(4, |&byte| byte == b' ');
-    let time = str::from_utf8(parts.next()?).ok()?;
-    let stream = stream(parts.next()?)?;
-    let partial = parts.next()? == b"P";
-    Some(LogLine {
-        time: time.to_owned(),
-        stream,
-        partial,
-        text: parts.next().unwrap_or_default().to_vec(),
-    })
-}
-
-fn parse_json(line: &[u8]) -> Option<LogLine> {
-    #[derive(Deserialize)]
-    struct Line {
-        log: String,
-        stream: String,
-        time: String,
-    }
-    let line: Line = serde_json::from_slice(line).ok()?;
-    let (text, partial) = match line.log.strip_suffix('\n') {
-        Some(text) => (text.to_owned(), false),
-        None => (line.log, true),
-    };
-    Some(LogLine {
-        time: line.time,
-        stream: stream(line.stream.as_bytes())?,
-        partial,
-        text: text.into_bytes(),
-    })
-}
-
-fn stream(word: &[u8]) -> Option<LogStream> {
-    match word {
-        b"stdout" => Some(LogStream::Stdout),
-        b"stderr" => Some(LogStream::Stderr),
-        _ => None,
-    }
-}
-
-/// Reads the lines that are complete. One the monitor is still writing is left for later.
-fn read_lines(
-    reader: &mut BufReader<File>,
-    format: Format,
-    request: &LogsRequest,
-    sink: Sink<'_>,
-) -> io::Result<()> {
-    let mut line = Vec::new();
+/// Gives what is there, the earliest first; true if anything was.
+fn give_by_time(sources: &mut [Source], request: &LogsRequest, sink: Sink<'_>) -> Result<bool> {
+    let mut given = false;
     loop {
-        line.clear();
-        let length = io::Read::take(&mut *reader, MAX_LINE_BYTES).read_until(b'\n', &mut line)?;
-        if length == 0 {
-            return Ok(());
+        for source in &mut *sources {
+            source.fill(request)?;
         }
-        if line.last() != Some(&b'\n') && (length as u64) < MAX_LINE_BYTES {
-            return reader.seek_relative(-(length as i64));
-        }
-        line.pop();
-        let Some(parsed) = format.parse(&line) else {
-            tracing::debug!("a line of the log is not in its format");
-            continue;
+        let alone = sources.len() == 1;
+        let time = |source: &&mut Source| {
+            // Nothing to compare with: the time is not even read.
+            let line = source.head.as_ref().filter(|_| !alone);
+            line.and_then(LogLine::timestamp)
         };
-        if wanted(&parsed, request) {
-            sink(&parsed)?;
-        }
+        let first = sources.iter_mut().filter(|source| source.head.is_some());
+        let Some(line) = first.min_by_key(time).and_then(|source| source.head.take()) else {
+            return Ok(given);
+        };
+        given = true;
+        sink(&line).map_err(Error::system("show the log"))?;
     }
 }
 
@@ -222,126 +220,38 @@ fn wanted(line: &LogLine, request: &LogsRequest) -> bool {
     if request.since.is_none() && request.until.is_none() {
         return true;
     }
-    let Ok(time) = line.time.parse::<Timestamp>() else {
+    let Some(time) = line.timestamp() else {
         return true;
     };
     request.since.is_none_or(|since| time >= since)
         && request.until.is_none_or(|until| time <= until)
 }
 
-/// Puts the reader where the last `count` whole lines begin, reading the file once.
-fn seek_to_tail(reader: &mut BufReader<File>, count: u64, format: Format) -> io::Result<()> {
-    let mut starts = std::collections::VecDeque::new();
-    let mut offset = 0u64;
-    let mut begins = true;
-    let mut line = Vec::new();
-    if count > 0 {
-        loop {
-            line.clear();
-            let length =
-                io::Read::take(&mut *reader, MAX_LINE_BYTES).read_until(b'\n', &mut line)?;
-            if length == 0 {
-                break;
-            }
-            if begins {
-                starts.push_back(offset);
-                if starts.len() as u64 > count {
-                    starts.pop_front();
-                }
-            }
-            let end = line.strip_suffix(b"\n").unwrap_or(&line);
-            begins = format.parse(end).is_none_or(|line| !line.partial);
-            offset += length as u64;
-        }
-    }
-    let start = match starts.front() {
-        Some(&start) => SeekFrom::Start(start),
-        None => SeekFrom::End(0),
-    };
-    reader.seek(start).map(drop)
-}
-
-/// Goes on in a new file once the old one was replaced, and at the beginning of one that was
-/// cut short.
-fn reopen_if_replaced(reader: &mut BufReader<File>, path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::MetadataExt;
-    let now = match std::fs::metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        found => found?,
-    };
-    let ours = reader.get_ref().metadata()?;
-    if (now.dev(), now.ino()) != (ours.dev(), ours.ino()) {
-        *reader = BufReader::new(File::open(path)?);
-    } else if now.len() < reader.stream_position()? {
-        reader.seek(SeekFrom::Start(0))?;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write;
-
-    const LOG: &str = "\
-2026-01-01T00:00:00.000000001+00:00 stdout F one
-2026-01-01T00:00:01.000000000+00:00 stderr P tw
-2026-01-01T00:00:01.000000000+00:00 stderr F o
-2026-01-01T00:00:02.000000000+00:00 stdout F three
-2026-01-01T00:00:03.000000000+00:00 stdout F unfini";
-
-    fn lines(request: &LogsRequest) -> Vec<String> {
-        let mut file = tempfile::tempfile().unwrap();
-        file.write_all(LOG.as_bytes()).unwrap();
-        file.rewind().unwrap();
-        let mut reader = BufReader::new(file);
-        if let Some(count) = request.tail {
-            seek_to_tail(&mut reader, count, Format::K8s).unwrap();
-        }
-        let mut texts = Vec::new();
-        read_lines(&mut reader, Format::K8s, request, &mut |line| {
-            texts.push(String::from_utf8(line.text.clone()).unwrap());
-            Ok(())
-        })
-        .unwrap();
-        texts
-    }
-
-    #[test]
-    fn whole_lines_come_and_the_unfinished_one_waits() {
-        assert_eq!(lines(&LogsRequest::default()), ["one", "tw", "o", "three"]);
-    }
-
-    #[test]
-    fn the_tail_counts_lines_and_not_their_pieces() {
-        let tail = |count| {
-            lines(&LogsRequest {
-                tail: Some(count),
-                ..LogsRequest::default()
-            })
-        };
-        assert_eq!(tail(3), ["tw", "o", "three"]);
-        assert_eq!(tail(99).len(), 4);
-        assert!(tail(0).is_empty());
-    }
 
     #[test]
     fn times_bound_the_lines() {
+        let at = |time: &str| LogLine {
+            container: 0,
+            time: time.into(),
+            stream: LogStream::Stdout,
+            partial: false,
+            text: Vec::new(),
+        };
         let request = LogsRequest {
             since: Some("2026-01-01T00:00:01Z".parse().unwrap()),
-            until: Some("2026-01-01T00:00:01Z".parse().unwrap()),
+            until: Some("2026-01-01T00:00:02Z".parse().unwrap()),
             ..LogsRequest::default()
         };
-        assert_eq!(lines(&request), ["tw", "o"]);
-    }
-
-    #[test]
-    fn docker_lines_are_read() {
-        let line = br#"{"log":"a\n","stream":"stderr","time":"2026-01-01T00:00:00Z"}"#;
-        let parsed = parse_json(line).unwrap();
-        assert_eq!((parsed.stream, parsed.partial), (LogStream::Stderr, false));
-        assert_eq!(parsed.text, b"a");
-        assert!(parse_json(b"{").is_none());
-        assert!(parse_k8s(b"x").is_none());
+        for (time, expected) in [
+            ("2026-01-01T00:00:00.999999999+00:00", false),
+            ("2026-01-01T01:00:01+01:00", true),
+            ("2026-01-01T00:00:02.000000001Z", false),
+            ("unknown", true),
+        ] {
+            assert_eq!(wanted(&at(time), &request), expected, "{time}");
+        }
     }
 }

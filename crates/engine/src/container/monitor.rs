@@ -6,10 +6,12 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use minke_runtime_spec::option::log::LogOptions;
 use minke_sys::proc::ProcessId;
 use rustix::io::FdFlags;
 use serde::Deserialize;
 
+use super::attach::PASSTHROUGH;
 use super::record::Record;
 use super::runtime::Runtime;
 use crate::Engine;
@@ -78,10 +80,7 @@ impl Engine {
             .arg("-l")
             .arg(log_argument(record))
             .args(["--log-level", "warning"]);
-        if let Some(size) = record.config.spec.log.options.get("max-size") {
-            let bytes = minke_runtime_spec::option::size::parse("log max-size", size)?;
-            command.arg("--log-size-max").arg(bytes.to_string());
-        }
+        command.args(log_limits(record)?);
         for arg in &runtime.args {
             command.arg("--runtime-arg").arg(arg);
         }
@@ -92,7 +91,11 @@ impl Engine {
             command.arg("-i");
         }
         command.args(self.exit_command(record));
-        let report = run_to_report(command)?;
+        let streams = match record.config.log_driver.as_str() {
+            PASSTHROUGH => Streams::Ours,
+            _ => Streams::None,
+        };
+        let report = run_to_report(command, streams)?;
         let pid = accept(report, runtime)?;
         let monitor = fs::read_to_string(&monitor_pid_file)
             .ok()
@@ -188,7 +191,7 @@ impl Protected {
 
 fn log_argument(record: &Record) -> std::ffi::OsString {
     let config = &record.config;
-    if config.log_driver == "none" || config.log_driver == "passthrough" {
+    if config.log_driver == "none" || config.log_driver == PASSTHROUGH {
         return config.log_driver.clone().into();
     }
     let mut argument = std::ffi::OsString::from(format!("{}:", config.log_driver));
@@ -196,8 +199,35 @@ fn log_argument(record: &Record) -> std::ffi::OsString {
     argument
 }
 
+/// How large the log may grow, and with our own monitor how many files are kept of it.
+fn log_limits(record: &Record) -> Result<Vec<String>> {
+    let config = &record.config;
+    let options = LogOptions::read(&config.spec.log.options)?;
+    let mut words = Vec::new();
+    if let Some(bytes) = options.max_size_bytes {
+        words.extend(["--log-size-max".into(), bytes.to_string()]);
+    }
+    if let Some(backups) = options.max_files.and_then(|files| files.checked_sub(1))
+        && backups > 0
+        && config.conmon.is_none()
+    {
+        words.extend(["--log-rotate".into(), "--log-max-files".into()]);
+        words.push(backups.to_string());
+    }
+    Ok(words)
+}
+
+/// What a monitor gets as its own stdin, stdout and stderr.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Streams {
+    /// Nothing, and stderr is heard in case it fails.
+    None,
+    /// This process's, which become the container's.
+    Ours,
+}
+
 /// Runs a monitor's first process with its pipes and reads its first report.
-pub(crate) fn run_to_report(mut command: Command) -> Result<String> {
+pub(crate) fn run_to_report(mut command: Command, streams: Streams) -> Result<String> {
     let (start_reader, mut start_writer) = std::io::pipe().map_err(Error::system("make a pipe"))?;
     let (sync_reader, sync_writer) = std::io::pipe().map_err(Error::system("make a pipe"))?;
     let start_reader = OwnedFd::from(start_reader);
@@ -208,10 +238,13 @@ pub(crate) fn run_to_report(mut command: Command) -> Result<String> {
     }
     command
         .env("_OCI_STARTPIPE", start_reader.as_raw_fd().to_string())
-        .env("_OCI_SYNCPIPE", sync_writer.as_raw_fd().to_string())
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
+        .env("_OCI_SYNCPIPE", sync_writer.as_raw_fd().to_string());
+    if streams == Streams::None {
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+    }
     let program = PathBuf::from(command.get_program());
     let mut child = command.spawn().map_err(Error::path("run", &program))?;
     drop((start_reader, sync_writer));

@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
+use minke_runtime_spec::option::log::LogOptions;
 use minke_storage::{ContainerId, LayerId};
 use minke_sys::lock::{Lock, LockKind};
 
 use super::cleanup::{remove_file, remove_tree};
 use super::lock::Locked;
-use super::record::Record;
+use super::record::{Config, Record};
 use super::status::ContainerState;
 use super::stop::StopRequest;
 use crate::Engine;
@@ -75,7 +76,7 @@ impl Engine {
         let id: ContainerId = record.id.parse()?;
         self.remove_stored(&id, record.config.layer.parse().ok())?;
         let own = self.store()?.container_directory(&id);
-        remove_log(&record.config.log_path, &own)?;
+        remove_log(&record.config, &own)?;
         if let Some(path) = &record.config.cidfile {
             remove_file(path)?;
         }
@@ -135,10 +136,19 @@ impl Engine {
     }
 }
 
-/// A log outside the container's own directory, which is gone already, goes too.
-fn remove_log(log: &Path, own: &Path) -> Result<()> {
+/// A log outside the container's own directory, which is gone already, goes too, with the files
+/// that its rotation has kept.
+fn remove_log(config: &Config, own: &Path) -> Result<()> {
+    let log = &config.log_path;
     if log.starts_with(own) || log.as_os_str().is_empty() || log.starts_with("/dev") {
         return Ok(());
     }
-    remove_file(log)
+    remove_file(log)?;
+    let options = LogOptions::read(&config.spec.log.options).unwrap_or_default();
+    for number in 1..options.max_files.unwrap_or(1) {
+        let mut backup = log.clone().into_os_string();
+        backup.push(format!(".{number}"));
+        remove_file(Path::new(&backup))?;
+    }
+    Ok(())
 }

@@ -8,7 +8,7 @@ use minke_storage::{LayerId, MountRequest};
 use minke_sys::rooted::Root;
 use rustix::fs::OFlags;
 
-use super::attach::{AttachEnd, AttachRequest, Attached};
+use super::attach::{AttachEnd, AttachRequest, Attached, PASSTHROUGH};
 use super::host::Prepared;
 use super::lock::Locked;
 use super::status::ContainerState;
@@ -34,6 +34,12 @@ impl Engine {
     /// As [`Engine::start`] and [`Engine::attach`].
     pub fn start_attached(&self, name: &str, request: AttachRequest<'_>) -> Result<AttachEnd> {
         let mut locked = self.find_and_lock(name)?;
+        if locked.record.config.log_driver == PASSTHROUGH {
+            self.start_locked(&mut locked, |_| Ok(()))?;
+            let record = locked.record.clone();
+            drop(locked);
+            return self.stay_beside(&record, request);
+        }
         let bundle = self.bundle(&locked.record)?;
         let mut attached: Option<Attached> = None;
         self.start_locked(&mut locked, |_| {

@@ -70,7 +70,7 @@ fn a_container_lives_and_is_gone() {
         Ok(())
     };
     engine
-        .logs("c", &LogsRequest::default(), &mut keep)
+        .logs(&["c"], &LogsRequest::default(), &mut keep)
         .unwrap();
     texts.sort();
     assert_eq!(texts, ["err", "err", "out", "out"]);

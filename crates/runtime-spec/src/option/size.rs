@@ -40,7 +40,19 @@ pub fn parse_or_unlimited(what: &'static str, text: &str) -> Result<i64> {
     Ok(i64::try_from(bytes).unwrap_or(i64::MAX))
 }
 
+/// Reads a size whose units are powers of 1000 in any case.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn parse_decimal(text: &str) -> Result<u64, SizeError> {
+    read_in(text, 1000.0)
+}
+
 fn read(text: &str) -> Result<u64, SizeError> {
+    read_in(text, 1024.0)
+}
+
+fn read_in(text: &str, base: f64) -> Result<u64, SizeError> {
     let invalid = || SizeError::Number {
         text: text.to_owned(),
     };
@@ -52,7 +64,7 @@ fn read(text: &str) -> Result<u64, SizeError> {
     if !number.is_finite() || number < 0.0 {
         return Err(invalid());
     }
-    let bytes = number * unit(suffix)?;
+    let bytes = number * unit(suffix, base)?;
     if bytes >= 9.0e18 {
         return Err(invalid());
     }
@@ -60,7 +72,7 @@ fn read(text: &str) -> Result<u64, SizeError> {
     Ok(bytes as u64)
 }
 
-fn unit(suffix: &str) -> Result<f64, SizeError> {
+fn unit(suffix: &str, base: f64) -> Result<f64, SizeError> {
     let refuse = || SizeError::Suffix {
         suffix: suffix.to_owned(),
     };
@@ -81,7 +93,7 @@ fn unit(suffix: &str) -> Result<f64, SizeError> {
     if !matches!(rest, "" | "b" | "ib") {
         return Err(refuse());
     }
-    Ok(1024f64.powi(i32::try_from(power + 1).unwrap_or_default()))
+    Ok(base.powi(i32::try_from(power + 1).unwrap_or_default()))
 }
 
 #[cfg(test)]
@@ -113,5 +125,6 @@ mod tests {
             assert_eq!(read, expected, "{text}");
         }
         assert_eq!(parse_or_unlimited("memory-swap", "-1").unwrap(), -1);
+        assert_eq!(parse_decimal("1.5k"), Ok(1500));
     }
 }
