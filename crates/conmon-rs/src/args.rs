@@ -51,6 +51,9 @@ pub struct Options {
     pub exit_args: Vec<OsString>,
     /// `--exit-delay`: wait this long before the exit command.
     pub exit_delay: Duration,
+    /// `--exit-again`, ours and not conmon's: as long as the exit command writes
+    /// `again MILLISECONDS`, wait that long and run it again.
+    pub exit_again: bool,
     /// `--exec`: run a process in a container that runs.
     pub exec: bool,
     /// `--exec-attach`: start it only once the caller is attached.
@@ -167,6 +170,7 @@ static FLAGS: &[Flag] = &[
     switch("exec", b'e', |o| o.exec = true, "run a command in a running container"),
     switch("exec-attach", NONE, |o| o.exec_attach = true, "wait for the caller to attach before running it"),
     value("exec-process-spec", NONE, |o, v| path(&mut o.exec_process_spec, v), "file with the process to run"),
+    switch("exit-again", NONE, |o| o.exit_again = true, "run the exit command again when it asks for it (not in conmon)"),
     value("exit-command", NONE, |o, v| path(&mut o.exit_command, v), "program to run when the container has ended"),
     value("exit-command-arg", NONE, |o, v| { o.exit_args.push(v); Ok(()) }, "argument of the exit command (repeatable)"),
     value("exit-delay", NONE, |o, v| { o.exit_delay = Duration::from_secs(number(v)?); Ok(()) }, "seconds to wait before the exit command"),

@@ -1,5 +1,6 @@
 //! What is left behind when a container has ended.
 
+use crate::again;
 use crate::args::Options;
 use crate::environment::Environment;
 use crate::error::{Result, at, doing};
@@ -10,6 +11,7 @@ use rustix::process::{Pid, WaitOptions, WaitStatus};
 use std::fs;
 use std::io::Write;
 use std::path::Path;
+use std::time::Duration;
 
 /// The exit code that stands for a wait status: 128 + n for signal n.
 pub(crate) fn code_of(status: WaitStatus) -> i32 {
@@ -60,7 +62,8 @@ impl ExitCommand {
         Ok(Some(ExitCommand { program }))
     }
 
-    /// Runs it, after the delay, and waits for it; returns its exit code.
+    /// Runs it, after the delay, and waits for it; with `--exit-again` as often as it asks for
+    /// it, until somebody ends us. Returns its last exit code.
     ///
     /// This process stops being a subreaper first, so that what the command leaves running is
     /// not ours to wait for.
@@ -68,17 +71,42 @@ impl ExitCommand {
         if let Err(error) = nix::sys::prctl::set_child_subreaper(false) {
             tracing::warn!(%error, "cannot stop being a subreaper");
         }
+        let mut delay = options.exit_delay;
+        loop {
+            let (code, said) = self.run_once(options.exit_again, delay, oom_score)?;
+            match said {
+                Some(pause)
+                    if again::pause(pause).map_err(doing("wait for the next attempt"))? =>
+                {
+                    delay = Duration::ZERO;
+                }
+                _ => return Ok(code),
+            }
+        }
+    }
+
+    /// Returns its exit code and, where it is listened to, when it wants to be run again.
+    fn run_once(
+        &mut self,
+        listens: bool,
+        delay: Duration,
+        oom_score: &OomScore,
+    ) -> Result<(i32, Option<Duration>)> {
+        let voice = match listens {
+            true => Some(again::Voice::new().map_err(doing("make a pipe"))?),
+            false => None,
+        };
         let setup = Setup {
-            stdio: None,
+            stdio: voice.as_ref().map(again::Voice::stdio),
             close_from: 3,
             oom_score,
             die_with_monitor: false,
-            delay: options.exit_delay,
+            delay,
         };
         let pid = fork::spawn(&mut self.program, &setup).map_err(doing("run the exit command"))?;
         let code = wait_for(pid);
         while let Ok(Some(_)) = rustix::process::wait(WaitOptions::NOHANG) {}
-        code
+        Ok((code?, voice.and_then(again::Voice::heard)))
     }
 }
 

@@ -30,6 +30,7 @@
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
+mod again; // commands that ask to be run again
 pub mod args; // conmon's command line
 mod attach; // the attach socket and its clients
 mod console; // the terminal the runtime sends

@@ -46,7 +46,7 @@ pub mod rootless; // the user namespace of a normal user
 mod timestamp; // moments in records
 
 pub use container::attach::{AttachEnd, AttachRequest};
-pub use container::cleanup::CleanupRequest;
+pub use container::cleanup::{CleanupRequest, RestartWaiter};
 pub use container::create::{CreateRequest, Created};
 pub use container::exec::ExecRequest;
 pub use container::list::{ContainerSummary, ListRequest, PublishedPort};

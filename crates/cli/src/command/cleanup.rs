@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use minke_engine::{CleanupRequest, Engine};
+use minke_engine::{CleanupRequest, Engine, RestartWaiter};
 
 use crate::error::{Error, Exit, Result, Table};
 use crate::output::Output;
@@ -17,6 +17,9 @@ pub struct CleanupArgs {
     /// Remove it too
     #[arg(long)]
     rm: bool,
+    /// Write when to run this again, for a monitor that does
+    #[arg(long)]
+    again: bool,
     /// Then wait a while and take down networks nobody is in
     #[arg(long)]
     sweep: bool,
@@ -27,18 +30,35 @@ pub struct CleanupArgs {
 
 /// Takes down what ended containers leave: mounts, network, and with `--rm` themselves. One that
 /// is gone is clean.
-pub fn run(args: CleanupArgs, engine: &Engine, _: &mut Output) -> Result<Exit> {
+pub fn run(args: CleanupArgs, engine: &Engine, out: &mut Output) -> Result<Exit> {
     let names = if args.sweep {
         args.names
     } else {
         targets::choose(args.names, false, || Ok(Vec::new()))?
     };
-    let request = CleanupRequest { remove: args.rm };
+    let request = CleanupRequest {
+        remove: args.rm,
+        waiter: Some(match args.again {
+            true => RestartWaiter::Parent,
+            false => RestartWaiter::Ours,
+        }),
+    };
     let mut exit = Exit::OK;
     for name in &names {
-        match engine.cleanup(name, &request).map_err(Error::from) {
-            Err(error) if !error.is_missing() => exit = exit.worse(error.fail(Table::General)),
-            _ => {}
+        loop {
+            match engine.cleanup(name, &request).map_err(Error::from) {
+                Ok(Some(pause)) if args.again => {
+                    let milliseconds = pause.as_millis().max(1);
+                    out.line(&format!("again {milliseconds}"))?;
+                    return Ok(exit);
+                }
+                Ok(Some(pause)) => std::thread::sleep(pause),
+                Err(error) if !error.is_missing() => {
+                    exit = exit.worse(error.fail(Table::General));
+                    break;
+                }
+                _ => break,
+            }
         }
     }
     if args.sweep {

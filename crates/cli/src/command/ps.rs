@@ -147,8 +147,13 @@ fn status(container: &ContainerSummary, now: Timestamp) -> String {
             "Up {}",
             time::since(container.started.unwrap_or(created), now)
         ),
-        "exited" | "stopped" => format!(
-            "Exited ({}) {}",
+        "exited" | "stopped" | "restarting" => format!(
+            "{} ({}) {}",
+            if state == "restarting" {
+                "Restarting"
+            } else {
+                "Exited"
+            },
             container.exit_code.unwrap_or(0),
             time::ago(container.finished.unwrap_or(created), now)
         ),

@@ -9,5 +9,6 @@ mod bad_input; // codes and words for what is wrong
 mod life; // from run to rm
 mod limits; // what a container may do and use
 mod logs; // what they wrote
+mod restart; // started again
 mod robust; // the command dies, the container does not
 mod terminal; // -it

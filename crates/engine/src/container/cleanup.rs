@@ -12,6 +12,7 @@ use minke_sys::proc::ProcessId;
 
 use super::lock::Locked;
 use super::record::Record;
+use super::restart::Followed;
 use super::status::ContainerState;
 use crate::Engine;
 use crate::error::{Error, Result};
@@ -21,6 +22,27 @@ use crate::error::{Error, Result};
 pub struct CleanupRequest {
     /// Remove the container as well.
     pub remove: bool,
+    /// Follow the restart policy, with this one to wait for the time of the next attempt.
+    pub waiter: Option<RestartWaiter>,
+}
+
+/// Who waits between a container's end and its next start, and then cleans up again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RestartWaiter {
+    /// This process.
+    Ours,
+    /// The process that runs this one: a monitor.
+    Parent,
+}
+
+impl RestartWaiter {
+    fn process(self) -> Result<ProcessId> {
+        let pid = match self {
+            Self::Ours => std::process::id(),
+            Self::Parent => std::os::unix::process::parent_id(),
+        };
+        ProcessId::of(pid.cast_signed()).map_err(Error::system("find who waits"))
+    }
 }
 
 /// How long the exit file is waited for after the process is gone: the monitor drains the
@@ -35,13 +57,14 @@ const EXIT_FILE_LIFE: Duration = Duration::from_secs(300);
 
 impl Engine {
     /// Records a container's end and takes away what it needed to run. One that runs again,
-    /// or is gone, is left alone.
+    /// or is gone, is left alone. Where its policy wants another attempt, this is to be called
+    /// again after the time given: then it is made.
     ///
     /// # Errors
     /// What could not be taken away; the rest is.
-    pub fn cleanup(&self, name: &str, request: &CleanupRequest) -> Result<()> {
+    pub fn cleanup(&self, name: &str, request: &CleanupRequest) -> Result<Option<Duration>> {
         let locked = match self.find_and_lock(name) {
-            Err(Error::ContainerUnknown { .. }) => return Ok(()),
+            Err(Error::ContainerUnknown { .. }) => return Ok(None),
             found => found?,
         };
         self.cleanup_locked(locked, request)
@@ -51,23 +74,37 @@ impl Engine {
         &self,
         mut locked: Locked,
         request: &CleanupRequest,
-    ) -> Result<()> {
+    ) -> Result<Option<Duration>> {
         let (status, _) = self.status(&locked.record);
         if status.is_alive() {
-            return Ok(());
+            return Ok(None);
+        }
+        if let Some(waiter) = request.waiter {
+            match self.follow_policy(&mut locked, waiter.process()?)? {
+                Followed::Ends => {}
+                Followed::Waits(pause) => return Ok(Some(pause)),
+                Followed::Runs => return Ok(None),
+            }
         }
         self.record_end(&mut locked)?;
-        if request.remove && status == ContainerState::Exited {
-            return self.remove_locked(locked);
+        if request.remove && status != ContainerState::Created {
+            self.remove_locked(locked)?;
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Writes down how a container ended and undoes its start.
     pub(crate) fn record_end(&self, locked: &mut Locked) -> Result<()> {
         if !locked.record.state.dirty {
-            return Ok(());
+            return self.forget_attempt(locked);
         }
+        self.note_end(locked);
+        self.undo_start(locked)?;
+        self.forget_attempt(locked)
+    }
+
+    /// Takes into the record how a container ended, if it has.
+    pub(crate) fn note_end(&self, locked: &mut Locked) {
         self.await_exit_file(locked);
         let (status, exit) = self.status(&locked.record);
         if status == ContainerState::Exited
@@ -79,7 +116,6 @@ impl Engine {
             state.finished = Some(exit.time);
             state.oom_killed = exit.oom_killed;
         }
-        self.undo_start(locked)
     }
 
     /// The process is gone before the monitor has written its code: waits while the monitor
@@ -100,10 +136,14 @@ impl Engine {
 
     /// Ends what works at a start whose command was killed before it had a container: the
     /// monitor and its first process are not on record then, and know the container by id.
-    pub(crate) fn end_stray_monitors(&self, id: &str) {
+    ///
+    /// One of `spared`, or whose child we are, is none: it runs what cleans up after it.
+    pub(crate) fn end_stray_monitors(&self, id: &str, spared: Option<ProcessId>) {
         let exits = self.places.runtime.join("exits");
+        let parent = std::os::unix::process::parent_id().cast_signed();
         for _ in 0..STRAY_ROUNDS {
-            let strays = monitors_of(id, &exits);
+            let mut strays = monitors_of(id, &exits);
+            strays.retain(|stray| Some(*stray) != spared && stray.pid != parent);
             if strays.is_empty() {
                 return;
             }
@@ -119,7 +159,8 @@ impl Engine {
             return Ok(());
         }
         if locked.record.state.init.is_none() {
-            self.end_stray_monitors(&locked.record.id);
+            let waiter = self.living_waiter(&locked.record.state);
+            self.end_stray_monitors(&locked.record.id, waiter);
         }
         let mut first = Ok(());
         let mut keep = |result: Result<()>| {
@@ -147,7 +188,7 @@ impl Engine {
 
     /// A runtime that is not installed any more must not keep its containers for ever: what it
     /// would do is done here then.
-    fn delete_from_runtime(&self, record: &Record) -> Result<()> {
+    pub(crate) fn delete_from_runtime(&self, record: &Record) -> Result<()> {
         let runtime = self.runtime(record)?;
         match runtime.delete(&record.id) {
             Err(Error::Path { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}

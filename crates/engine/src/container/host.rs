@@ -6,9 +6,7 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use minke_runtime_spec::container::{
-    MountKind, NamespaceMode, NetworkMode, RestartPolicy, Seccomp, UserMode,
-};
+use minke_runtime_spec::container::{MountKind, NamespaceMode, NetworkMode, Seccomp, UserMode};
 use minke_runtime_spec::host::{Cgroup, DeviceNode, Host};
 use minke_runtime_spec::option::capability;
 use minke_runtime_spec::option::ulimit::Rlimit;
@@ -47,9 +45,6 @@ impl Engine {
         }
         if spec.init {
             return unsupported("--init");
-        }
-        if spec.restart != RestartPolicy::No {
-            return unsupported("a restart policy (--restart)");
         }
         for mount in &spec.mounts {
             let options = &mount.options;

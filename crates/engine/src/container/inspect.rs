@@ -81,7 +81,7 @@ impl Engine {
             "Status": status.as_str(),
             "Running": alive,
             "Paused": status == ContainerState::Paused,
-            "Restarting": false,
+            "Restarting": status == ContainerState::Restarting,
             "OOMKilled": exit.is_some_and(|exit| exit.oom_killed),
             "Dead": false,
             "Pid": pid(state.init),

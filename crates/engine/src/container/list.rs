@@ -76,8 +76,12 @@ impl Engine {
     pub fn list(&self, request: &ListRequest) -> Result<Vec<ContainerSummary>> {
         let mut found = Vec::new();
         // Most containers of a long list do not run: their configurations are not even parsed.
-        let wanted = |facts: &State| request.all || self.is_running(facts);
+        let wanted =
+            |facts: &State| request.all || self.is_running(facts) || self.is_abandoned(facts);
         for record in self.database()?.list(wanted)? {
+            let Some(record) = self.settled(record) else {
+                continue;
+            };
             let (state, exit) = self.status(&record);
             if request.all || state.is_alive() {
                 found.push(summary(record, state, exit));

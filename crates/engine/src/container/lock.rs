@@ -50,11 +50,24 @@ impl Engine {
     /// Reads a container by name, id or prefix.
     pub(crate) fn find(&self, name: &str) -> Result<Record> {
         let id = self.database()?.find(name)?;
-        self.database()?
-            .get(&id)?
-            .ok_or_else(|| Error::ContainerUnknown {
-                name: name.to_owned(),
-            })
+        let found = self.database()?.get(&id)?;
+        let found = found.and_then(|record| self.settled(record));
+        found.ok_or_else(|| Error::ContainerUnknown {
+            name: name.to_owned(),
+        })
+    }
+
+    /// Locks a container unless somebody has it locked.
+    pub(crate) fn try_lock(&self, id: &str) -> Result<Option<Locked>> {
+        let path = self.runtime_dir("locks")?.join(id);
+        let lock =
+            Lock::try_open(&path, LockKind::Exclusive).map_err(Error::path("lock", &path))?;
+        let Some(lock) = lock else { return Ok(None) };
+        let record = self.database()?.get(id)?;
+        Ok(record.map(|record| Locked {
+            record,
+            _lock: lock,
+        }))
     }
 }
 

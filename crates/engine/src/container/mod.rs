@@ -16,6 +16,7 @@ mod network; // its networks
 mod pause; // the freezer
 pub(crate) mod record; // what is stored
 pub(crate) mod remove; // without a trace
+mod restart; // when it has ended, and its policy
 mod runtime; // the OCI runtime, embedded or not
 mod start; // from a record to a running process
 pub(crate) mod status; // what is true now

@@ -90,6 +90,9 @@ impl Engine {
         if record.config.spec.stdin {
             command.arg("-i");
         }
+        if record.config.conmon.is_none() {
+            command.arg("--exit-again");
+        }
         command.args(self.exit_command(record));
         let streams = match record.config.log_driver.as_str() {
             PASSTHROUGH => Streams::Ours,
@@ -107,21 +110,14 @@ impl Engine {
         Ok(Monitored { init, monitor })
     }
 
-    /// What the monitor runs at the container's end: us, on the same directories.
+    /// What the monitor runs at the container's end: us, on the same directories. Our own
+    /// monitor waits for us where there is to be another attempt.
     fn exit_command(&self, record: &Record) -> Vec<std::ffi::OsString> {
-        let mut words: Vec<std::ffi::OsString> = vec![
-            "--root".into(),
-            self.places.store.graph_root.clone().into(),
-            "--runroot".into(),
-            self.places.store.run_root.clone().into(),
-            "--storage-driver".into(),
-            self.places.store.driver.clone().into(),
-            "--network-config-dir".into(),
-            self.places.networks.clone().into(),
-            "container".into(),
-            "cleanup".into(),
-            "--sweep".into(),
-        ];
+        let mut words = self.same_places();
+        words.extend(["container", "cleanup", "--sweep"].map(Into::into));
+        if record.config.conmon.is_none() {
+            words.push("--again".into());
+        }
         if record.config.spec.remove {
             words.push("--rm".into());
         }
@@ -135,6 +131,20 @@ impl Engine {
             args.push(word);
         }
         args
+    }
+
+    /// The arguments that lead our own binary to the same directories.
+    pub(crate) fn same_places(&self) -> Vec<std::ffi::OsString> {
+        vec![
+            "--root".into(),
+            self.places.store.graph_root.clone().into(),
+            "--runroot".into(),
+            self.places.store.run_root.clone().into(),
+            "--storage-driver".into(),
+            self.places.store.driver.clone().into(),
+            "--network-config-dir".into(),
+            self.places.networks.clone().into(),
+        ]
     }
 }
 

@@ -27,6 +27,11 @@ impl Engine {
             NetworkMode::Bridge(names) => names.clone(),
             _ => return Ok(()),
         };
+        let state = &locked.record.state;
+        if state.network.is_some() && !state.addresses.is_empty() {
+            // Kept by a restart policy, with its addresses and ports.
+            return Ok(());
+        }
         let path = self.netns_path(&locked.record)?;
         let options = self.network_options(&locked.record, &networks)?;
         locked.record.state.netns = Some(path.clone());

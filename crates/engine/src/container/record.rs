@@ -88,5 +88,19 @@ pub(crate) struct State {
     /// Limits that came out lower than the defaults, with the reason.
     pub clamps: Vec<Clamp>,
     pub warnings: Vec<String>,
+    /// How often the restart policy has started it again.
     pub restarts: u32,
+    /// Somebody stopped or killed it: no policy starts it again.
+    pub stopped_by_user: bool,
+    /// How long the policy waited the last time, in milliseconds; 0 before the first.
+    pub backoff_ms: u64,
+    /// The policy's next attempt, while it is waited for.
+    pub again: Option<Again>,
+}
+
+/// A restart that is to come. It is believed as long as the one who waits for it lives.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Again {
+    pub at: Timestamp,
+    pub waiter: ProcessId,
 }

@@ -127,7 +127,7 @@ impl Engine {
             id: id.clone(),
             ..Record::default()
         };
-        self.end_stray_monitors(&id);
+        self.end_stray_monitors(&id, None);
         self.runtime(&record)?.delete(&id)?;
         self.leave_all_networks(&record)?;
         self.remove_stored(&id.parse()?, None)?;

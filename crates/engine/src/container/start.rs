@@ -64,7 +64,7 @@ impl Engine {
     ) -> Result<()> {
         let (status, _) = self.status(&locked.record);
         match status {
-            ContainerState::Created | ContainerState::Exited => {}
+            ContainerState::Created | ContainerState::Exited | ContainerState::Restarting => {}
             ContainerState::Paused => {
                 return Err(Error::WrongState {
                     text: format!(
@@ -75,8 +75,21 @@ impl Engine {
             }
             _ => return self.go_on(locked),
         }
-        // What a start or an end that was killed has left.
+        // What a start or an end that was killed has left, and an attempt that is waited for.
         self.record_end(locked)?;
+        let state = &mut locked.record.state;
+        state.restarts = 0;
+        state.backoff_ms = 0;
+        state.stopped_by_user = false;
+        self.launch(locked, before)
+    }
+
+    /// From a container that does not run to one that does.
+    pub(crate) fn launch(
+        &self,
+        locked: &mut Locked,
+        before: impl FnOnce(&Locked) -> Result<()>,
+    ) -> Result<()> {
         super::cleanup::remove_file(&self.exit_file_path(&locked.record.id))?;
         let state = &mut locked.record.state;
         state.boot_id = self.boot_id()?.to_owned();
@@ -103,7 +116,7 @@ impl Engine {
     }
 
     /// One that runs. Where a start was killed with all done but the last step, this does it.
-    fn go_on(&self, locked: &Locked) -> Result<()> {
+    pub(crate) fn go_on(&self, locked: &Locked) -> Result<()> {
         let runtime = self.runtime(&locked.record)?;
         if runtime.waits_for_start(&locked.record.id) {
             runtime.start(&locked.record.id)?;

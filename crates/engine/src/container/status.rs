@@ -24,6 +24,8 @@ pub enum ContainerState {
     Stopping,
     /// Its process has ended.
     Exited,
+    /// Its process has ended, and its restart policy will start it again.
+    Restarting,
 }
 
 impl ContainerState {
@@ -35,6 +37,7 @@ impl ContainerState {
             ContainerState::Paused => "paused",
             ContainerState::Stopping => "stopping",
             ContainerState::Exited => "exited",
+            ContainerState::Restarting => "restarting",
         }
     }
 
@@ -60,6 +63,9 @@ impl Engine {
     pub(crate) fn status(&self, record: &Record) -> (ContainerState, Option<Exit>) {
         let state = &record.state;
         if state.init.is_none() {
+            if self.living_waiter(state).is_some() {
+                return (ContainerState::Restarting, recorded_exit(state));
+            }
             return match recorded_exit(state) {
                 Some(exit) => (ContainerState::Exited, Some(exit)),
                 None => (ContainerState::Created, None),
@@ -89,7 +95,7 @@ impl Engine {
     }
 
     /// Whether the processes of a record can be there: their numbers mean nothing after a reboot.
-    fn is_of_this_boot(&self, state: &State) -> bool {
+    pub(crate) fn is_of_this_boot(&self, state: &State) -> bool {
         self.boot_id().is_ok_and(|boot| boot == state.boot_id)
     }
 
@@ -103,6 +109,12 @@ impl Engine {
         state
             .monitor
             .filter(|monitor| self.is_of_this_boot(state) && monitor.is_alive())
+    }
+
+    /// Who waits to start the container again, if anybody does.
+    pub(crate) fn living_waiter(&self, state: &State) -> Option<ProcessId> {
+        let waiter = state.again.as_ref().map(|again| again.waiter);
+        waiter.filter(|waiter| self.is_of_this_boot(state) && waiter.is_alive())
     }
 
     /// Where the monitor writes the exit code.

@@ -47,6 +47,7 @@ impl Engine {
         // What the monitor's exit command would do, in case that it was killed.
         let clean = CleanupRequest {
             remove: spec.remove,
+            waiter: None,
         };
         let init = locked
             .record
@@ -54,7 +55,11 @@ impl Engine {
             .init
             .filter(|_| status.is_alive())
             .and_then(|init| init.open().ok());
+        if status != ContainerState::Created && status != ContainerState::Exited {
+            locked.record.state.stopped_by_user = true;
+        }
         let Some(process) = init else {
+            locked.save(self)?;
             self.cleanup_locked(locked, &clean)?;
             return Ok(Some(id));
         };

@@ -10,8 +10,8 @@ use minke_engine::progress::Silent;
 use minke_engine::spec::ContainerSpec;
 use minke_engine::spec::container::NetworkMode;
 use minke_engine::{
-    CleanupRequest, CreateRequest, Engine, EngineOptions, ListRequest, RemoveRequest, StopRequest,
-    Surroundings,
+    CleanupRequest, CreateRequest, Engine, EngineOptions, ListRequest, RemoveRequest,
+    RestartWaiter, StopRequest, Surroundings,
 };
 use tempfile::TempDir;
 
@@ -214,11 +214,23 @@ pub fn clean_up(words: &[OsString]) -> ExitCode {
         after("--runroot"),
         after("--network-config-dir"),
     );
+    let again = words.iter().any(|word| word == "--again");
     let request = CleanupRequest {
         remove: words.iter().any(|word| word == "--rm"),
+        waiter: Some(if again {
+            RestartWaiter::Parent
+        } else {
+            RestartWaiter::Ours
+        }),
     };
     let id = words.last().unwrap().to_str().unwrap();
-    engine.cleanup(id, &request).unwrap();
+    while let Some(pause) = engine.cleanup(id, &request).unwrap() {
+        if again {
+            println!("again {}", pause.as_millis().max(1));
+            break;
+        }
+        std::thread::sleep(pause);
+    }
     ExitCode::SUCCESS
 }
 
