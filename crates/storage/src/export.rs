@@ -6,7 +6,7 @@ use minke_sys::rooted::Root;
 use rustix::fs::OFlags;
 
 use crate::tar::split::{CRC, Piece, SplitReader};
-use crate::{Error, LayerId, Record, Result, Store, upper};
+use crate::{Error, LayerId, Record, Result, Store, pack};
 
 /// How a layer is given back as a tar stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +46,7 @@ impl Store {
                 Ok(LayerExport::Original)
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                upper::write(&root, self.options().in_user_namespace, output)
+                pack::write_changes(&root, self.options().in_user_namespace, output)
                     .map_err(Error::io("export", changes))?;
                 Ok(LayerExport::Equivalent)
             }

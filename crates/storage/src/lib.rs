@@ -49,6 +49,7 @@
 #![warn(missing_docs)]
 
 mod bigdata; // large items beside a record
+mod changes; // what a layer changes, as a list
 mod config; // storage.conf(5)
 mod container; // container records and their life
 mod delete; // taking away images, containers and their layers
@@ -63,14 +64,15 @@ mod lastwrite; // lock files and the token of the last writer
 mod layer; // layer records and their life
 mod mountpoints; // which layers are mounted, and how often
 mod options;
+mod pack; // files as a tar stream
 mod record; // what records have in common
 mod stage; // layers being unpacked
 mod store;
 mod tar; // the archive format
 mod tempdir; // directories that end with their process
 mod unpack; // tar entries onto disk
-mod upper; // changes of a container as a tar stream
 
+pub use changes::{Change, ChangeKind};
 pub use config::{Config, ConfigDefaults};
 pub use container::{Container, Containers, CreateContainer};
 pub use digest::{Algorithm, Digest, Hasher};
@@ -82,6 +84,7 @@ pub use image::{BigDataItem, CreateImage, Image, Images};
 pub use index::{Index, Record};
 pub use layer::{CommitRequest, Compressed, Compression, Layer, Layers};
 pub use options::{OverlayOptions, StoreOptions};
+pub use pack::Packer;
 pub use record::{IdMap, Timestamp};
 pub use stage::{DiffSummary, LayerStage};
 pub use store::Store;

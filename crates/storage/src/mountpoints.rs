@@ -55,6 +55,17 @@ impl MountPointFile {
         Ok(count.max(0).cast_unsigned())
     }
 
+    /// What is mounted by what is recorded: id, place and how often.
+    pub(crate) fn all(&self) -> Result<Vec<(String, PathBuf, u64)>> {
+        let _held = self.lock.shared()?;
+        let entries = self.read()?.into_iter();
+        let counted = entries.map(|entry| {
+            let count = entry.count.max(0).cast_unsigned();
+            (entry.id, entry.path, count)
+        });
+        Ok(counted.collect())
+    }
+
     fn read(&self) -> Result<Vec<MountPoint>> {
         match std::fs::read(&self.path) {
             Ok(text) if text.iter().all(u8::is_ascii_whitespace) => Ok(Vec::new()),

@@ -3,6 +3,8 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use minke_sys::rooted::Root;
+
 use crate::driver::{Driver, MountRequest, Overlay};
 use crate::index::IndexFiles;
 use crate::mountpoints::MountPointFile;
@@ -351,12 +353,46 @@ impl Store {
         Ok(left)
     }
 
+    /// The layer and all below it as one tree, to read from.
+    ///
+    /// Where the layer is mounted it is that mount, and later changes are seen; otherwise a mount
+    /// of its own that nobody else sees and that ends with the last descriptor: it is not
+    /// counted and leaves nothing behind.
+    ///
+    /// # Errors
+    /// [`Error::LayerUnknown`], [`Error::Mount`].
+    pub fn view(&self, id: &LayerId) -> Result<Root> {
+        let (_held, layers) = self.inner.layers.read_locked()?;
+        if layers.get(id).is_none() {
+            return Err(Layer::unknown(id.as_str()));
+        }
+        let path = self.inner.driver.mount_point(id);
+        let points = self.inner.mount_points.lock()?;
+        if points.get(id.as_str()) > 0 && crate::driver::is_mount(&path) {
+            return Root::open_dir(&path).map_err(Error::io("open", path));
+        }
+        self.inner.driver.view(id).map(Root::from_fd)
+    }
+
     /// How often the layer is mounted, by what is recorded.
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::Index`].
     pub fn mount_count(&self, id: &LayerId) -> Result<u64> {
         self.inner.mount_points.count(id.as_str())
+    }
+
+    /// The layers that are mounted and recorded so, by whichever program, and where.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Index`].
+    pub fn mounted(&self) -> Result<Vec<(LayerId, PathBuf)>> {
+        let recorded = self.inner.mount_points.all()?.into_iter();
+        let there = recorded.filter_map(|(id, path, count)| {
+            let id = id.parse().ok()?;
+            (count > 0 && crate::driver::is_mount(&path)).then_some((id, path))
+        });
+        Ok(there.collect())
     }
 
     /// Where the layer is or would be mounted.

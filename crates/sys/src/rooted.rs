@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -233,6 +233,17 @@ impl Root {
         let (parent, name) = self.open_parent(path)?;
         Ok(fs::unlinkat(parent, name, AtFlags::empty())?)
     }
+}
+
+/// Opens again, with `flags`, the very file that `held` is: nothing is looked up. With `held`
+/// opened by `O_PATH` it can be seen first what it is, so that no device or pipe is opened by
+/// mistake.
+///
+/// # Errors
+/// As open(2); `ELOOP` where `held` is a symlink.
+pub fn reopen(held: impl AsFd, flags: OFlags) -> io::Result<OwnedFd> {
+    let path = format!("/proc/self/fd/{}", held.as_fd().as_raw_fd());
+    Ok(fs::open(path, flags | OFlags::CLOEXEC, Mode::empty())?)
 }
 
 impl AsFd for Root {

@@ -5,6 +5,7 @@ mod overlay;
 mod suite;
 
 use std::fmt::Debug;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use crate::tempdir::TempDir;
@@ -60,6 +61,10 @@ pub(crate) trait Driver: Debug + Send + Sync {
 
     /// Mounts the layer on its mount point.
     fn mount(&self, id: &LayerId, request: &MountRequest, label: Option<&str>) -> Result<()>;
+
+    /// The root of the layer and all below it, to read: a mount of its own without a place, that
+    /// ends with the descriptor.
+    fn view(&self, id: &LayerId) -> Result<OwnedFd>;
 
     /// Unmounts the layer; not mounted is success.
     fn unmount(&self, id: &LayerId) -> Result<()>;

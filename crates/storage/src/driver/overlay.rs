@@ -7,13 +7,13 @@
 
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
 use minke_sys::mount::{self, FsContext, MountAttrFlags, MountFlags};
-use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
 
 use super::{Driver, MountRequest};
@@ -317,6 +317,25 @@ impl Driver for Overlay {
         }
     }
 
+    fn view(&self, id: &LayerId) -> Result<OwnedFd> {
+        let failed = |source| Error::Mount {
+            id: id.clone(),
+            source,
+        };
+        let request = MountRequest {
+            read_only: true,
+            ..MountRequest::default()
+        };
+        let plan = self.assemble(id, &request, None)?;
+        match plan.mount_nowhere() {
+            Err(error) if plan.is_refused_by_old_kernels(&error) => {
+                let place = TempDir::new(&self.temporary)?;
+                plan.view_classic(place.path(), &self.home).map_err(failed)
+            }
+            result => result.and_then(openable).map_err(failed),
+        }
+    }
+
     fn unmount(&self, id: &LayerId) -> Result<()> {
         let target = self.mount_point(id);
         mount::detach(&target).map_err(Error::io("unmount", target))
@@ -371,6 +390,10 @@ impl Plan {
     }
 
     fn mount(&self, target: &Path) -> io::Result<()> {
+        mount::attach_to_path(self.mount_nowhere()?, target)
+    }
+
+    fn mount_nowhere(&self) -> io::Result<OwnedFd> {
         let context = FsContext::open("overlay")?;
         context.set_string("source", "overlay")?;
         let mut open = Vec::new();
@@ -387,8 +410,15 @@ impl Plan {
                 None => context.set_flag(key)?,
             }
         }
-        let mount = context.mount(self.attributes())?;
-        mount::attach_to_path(mount, target)
+        context.mount(self.attributes())
+    }
+
+    /// A mount that is taken off its place again at once.
+    fn view_classic(&self, place: &Path, home: &Path) -> io::Result<OwnedFd> {
+        self.mount_classic(place, home)?;
+        let opened = File::open(place);
+        mount::detach(place)?;
+        Ok(opened?.into())
     }
 
     /// Before Linux 6.8 there is no `lowerdir+`, before 5.2 no fsopen.
@@ -446,6 +476,12 @@ impl Plan {
             .filter(|(new, _)| self.attributes().contains(*new));
         set.fold(MountFlags::empty(), |flags, (_, old)| flags | old)
     }
+}
+
+/// The root of a mount as a directory to read; what fsmount(2) gives is only a handle on it.
+fn openable(mount: OwnedFd) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(rustix::fs::openat(mount, ".", flags, Mode::empty())?)
 }
 
 /// Sets a path, by way of a descriptor if it is too long for fsconfig(2).

@@ -1,6 +1,7 @@
 //! The store on the real kernel, and beside the other programs that share its format.
 
 mod archive;
+mod changes;
 mod crash;
 mod export;
 mod hostile;
