@@ -53,7 +53,7 @@ fn perform(matches: &ArgMatches, definition: &clap::Command, arguments: &[OsStri
         return Exit::OK;
     }
     match Verb::find(tree::TOP, matches, "minke") {
-        Ok((act, matches)) => match with_output(act, matches, &globals) {
+        Ok((act, matches, path)) => match with_output(act, matches, &globals, &path) {
             Ok(exit) => exit,
             Err(error) => error.fail(Table::General),
         },
@@ -66,16 +66,30 @@ fn perform(matches: &ArgMatches, definition: &clap::Command, arguments: &[OsStri
     }
 }
 
-fn with_output(act: Act, matches: &ArgMatches, globals: &Globals) -> Result<Exit> {
+fn with_output(act: Act, matches: &ArgMatches, globals: &Globals, path: &str) -> Result<Exit> {
     let mut out = Output::new();
     let ended = match act {
         Act::Alone(act) => act(matches, globals, &mut out),
         Act::Engine(act) => open(globals).and_then(|engine| act(matches, &engine, &mut out)),
+        Act::Inside(act) => refuse_outside(globals, path)
+            .and_then(|()| open(globals))
+            .and_then(|engine| act(matches, &engine, &mut out)),
     };
     let written = out.flush();
     let exit = ended?;
     written?;
     Ok(exit)
+}
+
+/// The words are Podman's, the program's name apart.
+fn refuse_outside(globals: &Globals, path: &str) -> Result<()> {
+    let is_rootless = globals.engine_options()?.is_rootless();
+    if !is_rootless || rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    Err(Error::refused(format!(
+        "cannot run command \"{path}\" in rootless mode, must execute `minke unshare` first"
+    )))
 }
 
 /// The engine; for a normal user, inside the user namespace that it needs.

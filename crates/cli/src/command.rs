@@ -3,14 +3,17 @@
 pub mod attach;
 pub mod cleanup;
 pub mod create;
+pub mod diff;
 pub mod exec;
 pub mod exists;
+pub mod export;
 pub mod images;
 pub mod info;
 pub mod inspect;
 pub mod kill;
 pub mod load;
 pub mod logs;
+pub mod mount;
 pub mod pause;
 pub mod ps;
 pub mod pull;
@@ -25,4 +28,5 @@ pub mod unpause;
 pub mod version;
 pub mod wait;
 
+mod newest; // `--latest`
 mod session; // attaching this process's streams

@@ -6,7 +6,6 @@ pub mod time; // moments for people, and from them
 
 use std::io::{self, BufWriter, Stdout, Write};
 
-use serde::Serialize as _;
 use serde_json::Value;
 
 use crate::error::{Error, Result};
@@ -42,7 +41,7 @@ impl Output {
 
     /// Writes a document, indented as Podman does.
     pub fn json(&mut self, value: &Value) -> Result<()> {
-        self.line(&indented(value))
+        self.line(&indented(value, b"    "))
     }
 
     /// Sends on what is buffered.
@@ -51,10 +50,10 @@ impl Output {
     }
 }
 
-/// JSON indented by four spaces.
-fn indented(value: &Value) -> String {
+/// JSON, each level indented by `indent`.
+pub fn indented(value: &impl serde::Serialize, indent: &[u8]) -> String {
     let mut text = Vec::new();
-    let formatter = serde_json::ser::PrettyFormatter::with_indent(b"    ");
+    let formatter = serde_json::ser::PrettyFormatter::with_indent(indent);
     let mut serializer = serde_json::Serializer::with_formatter(&mut text, formatter);
     value
         .serialize(&mut serializer)
@@ -76,8 +75,8 @@ mod tests {
     fn documents_are_indented_by_four() {
         let value = serde_json::json!([{"A": 1}]);
         let expected = "[\n    {\n        \"A\": 1\n    }\n]";
-        assert_eq!(indented(&value), expected);
-        assert_eq!(indented(&serde_json::json!([])), "[]");
+        assert_eq!(indented(&value, b"    "), expected);
+        assert_eq!(indented(&serde_json::json!([]), b" "), "[]");
     }
 
     #[test]

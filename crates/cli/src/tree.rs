@@ -1,17 +1,24 @@
 //! All commands, by the words that lead to them.
 
 use crate::command::{
-    attach, cleanup, create, exec, exists, images, info, inspect, kill, load, logs, pause, ps,
-    pull, rm, rmi, run, save, start, stop, tag, unpause, version, wait,
+    attach, cleanup, create, diff, exec, exists, export, images, info, inspect, kill, load, logs,
+    mount, pause, ps, pull, rm, rmi, run, save, start, stop, tag, unpause, version, wait,
 };
-use crate::verb::{Verb, verb, verb_alone};
+use crate::verb::{Verb, verb, verb_alone, verb_inside};
 
 /// What stands directly after `minke`.
 pub const TOP: &[Verb] = &[
     ATTACH,
     Verb::group("container", "Manage containers", CONTAINER),
     CREATE,
+    verb!(
+        "diff",
+        "Show what a container or an image changes",
+        diff::DiffArgs,
+        diff::run
+    ),
     EXEC,
+    EXPORT,
     Verb::group("image", "Manage images", IMAGE),
     verb!("images", "List images", images::ImagesArgs, images::run),
     verb!(
@@ -29,6 +36,7 @@ pub const TOP: &[Verb] = &[
     KILL,
     LOAD,
     LOGS,
+    MOUNT,
     PAUSE,
     verb!("ps", "List containers", ps::PsArgs, ps::run),
     PULL,
@@ -39,6 +47,7 @@ pub const TOP: &[Verb] = &[
     START,
     STOP,
     TAG,
+    UNMOUNT,
     UNPAUSE,
     verb_alone!(
         "version",
@@ -60,6 +69,12 @@ const CONTAINER: &[Verb] = &[
     )
     .hidden(),
     CREATE,
+    verb!(
+        "diff",
+        "Show what a container changes",
+        diff::DiffArgs,
+        diff::container
+    ),
     EXEC,
     verb!(
         "exists",
@@ -67,6 +82,7 @@ const CONTAINER: &[Verb] = &[
         exists::ExistsArgs,
         exists::container
     ),
+    EXPORT,
     verb!(
         "inspect",
         "Show all that is known of containers",
@@ -76,17 +92,25 @@ const CONTAINER: &[Verb] = &[
     KILL,
     verb!("list", "List containers", ps::PsArgs, ps::run).aliases(&["ls", "ps"]),
     LOGS,
+    MOUNT,
     PAUSE,
     RM,
     RUN,
     START,
     STOP,
+    UNMOUNT,
     UNPAUSE,
     WAIT,
 ];
 
 /// What stands after `minke image`.
 const IMAGE: &[Verb] = &[
+    verb!(
+        "diff",
+        "Show what an image changes",
+        diff::ImageDiffArgs,
+        diff::image
+    ),
     verb!(
         "exists",
         "Tell by the exit code whether an image is there",
@@ -127,6 +151,12 @@ const EXEC: Verb = verb!(
     exec::ExecArgs,
     exec::run
 );
+const EXPORT: Verb = verb!(
+    "export",
+    "Write a container's files as a tar archive",
+    export::ExportArgs,
+    export::run
+);
 const KILL: Verb = verb!(
     "kill",
     "Send a signal to containers",
@@ -144,6 +174,12 @@ const LOGS: Verb = verb!(
     "Show what containers wrote",
     logs::LogsArgs,
     logs::run
+);
+const MOUNT: Verb = verb_inside!(
+    "mount",
+    "Mount a container's files on the host",
+    mount::MountArgs,
+    mount::mount
 );
 const PAUSE: Verb = verb!("pause", "Freeze containers", pause::PauseArgs, pause::run);
 const PULL: Verb = verb!(
@@ -169,6 +205,13 @@ const SAVE: Verb = verb!(
 const START: Verb = verb!("start", "Start containers", start::StartArgs, start::run);
 const STOP: Verb = verb!("stop", "Stop containers", stop::StopArgs, stop::run);
 const TAG: Verb = verb!("tag", "Give an image further names", tag::TagArgs, tag::run);
+const UNMOUNT: Verb = verb_inside!(
+    "unmount",
+    "Unmount a container's files",
+    mount::UnmountArgs,
+    mount::unmount
+)
+.aliases(&["umount"]);
 const UNPAUSE: Verb = verb!(
     "unpause",
     "Let frozen containers go on",

@@ -38,6 +38,9 @@ enum Kind {
 pub enum Act {
     /// With the engine, for a normal user inside the user namespace that it needs.
     Engine(fn(&ArgMatches, &Engine, &mut Output) -> Result<Exit>),
+    /// With the engine, for a normal user only where they are in the user namespace already:
+    /// what it does would not be seen outside.
+    Inside(fn(&ArgMatches, &Engine, &mut Output) -> Result<Exit>),
     /// Without.
     Alone(fn(&ArgMatches, &Globals, &mut Output) -> Result<Exit>),
 }
@@ -50,6 +53,19 @@ macro_rules! verb {
             $name,
             $about,
             $crate::verb::Act::Engine(|matches, engine, out| {
+                $run($crate::verb::read::<$args>(matches), engine, out)
+            }),
+        )
+    };
+}
+
+/// As [`verb!`], of a command that a normal user must give inside the user namespace.
+macro_rules! verb_inside {
+    ($name:literal, $about:literal, $args:ty, $run:path) => {
+        $crate::verb::Verb::command::<$args>(
+            $name,
+            $about,
+            $crate::verb::Act::Inside(|matches, engine, out| {
                 $run($crate::verb::read::<$args>(matches), engine, out)
             }),
         )
@@ -70,7 +86,7 @@ macro_rules! verb_alone {
     };
 }
 
-pub(crate) use {verb, verb_alone};
+pub(crate) use {verb, verb_alone, verb_inside};
 
 impl Verb {
     /// A command with the flags of `A`.
@@ -126,21 +142,22 @@ impl Verb {
         }
     }
 
-    /// Follows `matches` down to what is to be done. `Err` is the path of a group of which no
+    /// Follows `matches` down to what is to be done, and how it is called. `Err` is the path of a group of which no
     /// command was named, such as `minke container`.
     pub fn find<'a>(
         verbs: &[Verb],
         matches: &'a ArgMatches,
         path: &str,
-    ) -> Result<(Act, &'a ArgMatches), String> {
+    ) -> Result<(Act, &'a ArgMatches, String), String> {
         let Some((name, below)) = matches.subcommand() else {
             return Err(path.to_owned());
         };
         let verb = verbs.iter().find(|verb| verb.name == name);
         let verb = verb.expect("the parser knows the commands of the tree");
+        let path = format!("{path} {name}");
         match verb.kind {
-            Kind::Command { act, .. } => Ok((act, below)),
-            Kind::Group(verbs) => Verb::find(verbs, below, &format!("{path} {name}")),
+            Kind::Command { act, .. } => Ok((act, below, path)),
+            Kind::Group(verbs) => Verb::find(verbs, below, &path),
         }
     }
 }

@@ -86,6 +86,14 @@ pub enum Error {
         /// As given.
         name: String,
     },
+    /// Nothing of this name can be compared.
+    #[error("{name} not found: {what}")]
+    DiffUnknown {
+        /// As given.
+        name: String,
+        /// What it is not.
+        what: String,
+    },
     /// Containers use the image.
     #[error("image used by {container}: image is in use by a container")]
     ImageInUse {
@@ -224,7 +232,8 @@ impl Error {
         match self {
             Error::ContainerUnknown { .. }
             | Error::NothingToRemove { .. }
-            | Error::ImageUnknown { .. } => ErrorKind::NotFound,
+            | Error::ImageUnknown { .. }
+            | Error::DiffUnknown { .. } => ErrorKind::NotFound,
             Error::NameInUse { .. } => ErrorKind::NameInUse,
             Error::ImageInUse { .. } | Error::ImageHasNames { .. } => ErrorKind::InUse,
             Error::Running { .. } => ErrorKind::Running,

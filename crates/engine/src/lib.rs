@@ -48,9 +48,11 @@ mod timestamp; // moments in records
 pub use container::attach::{AttachEnd, AttachRequest};
 pub use container::cleanup::{CleanupRequest, RestartWaiter};
 pub use container::create::{CreateRequest, Created};
+pub use container::diff::{DiffKind, DiffRequest};
 pub use container::exec::ExecRequest;
 pub use container::list::{ContainerSummary, ListRequest, PublishedPort};
 pub use container::logs::{LogLine, LogStream, LogsRequest};
+pub use container::mount::{MountedContainer, UnmountRequest};
 pub use container::remove::RemoveRequest;
 pub use container::status::ContainerState;
 pub use container::stop::StopRequest;
@@ -64,4 +66,5 @@ pub use image::save::{SaveFormat, SaveRequest};
 pub use info::version;
 pub use minke_image::progress::{self, Progress};
 pub use minke_runtime_spec as spec;
+pub use minke_storage::{Change, ChangeKind};
 pub use options::{EngineOptions, Surroundings};

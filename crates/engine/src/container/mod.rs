@@ -3,7 +3,9 @@
 pub(crate) mod attach; // a client's streams and a container's
 pub(crate) mod cleanup; // what is left to do when a container has ended
 pub(crate) mod create; // a record and a writable layer
+pub(crate) mod diff; // what it changed
 pub(crate) mod exec; // one more process
+mod export; // its files as a tar stream
 mod files; // resolv.conf, hosts, hostname
 mod host; // this machine, for the configuration
 mod inspect; // everything about one container
@@ -12,6 +14,7 @@ pub(crate) mod list; // containers in short
 mod lock; // one change of a container at a time
 pub(crate) mod logs; // what it wrote
 mod monitor; // starting conmon and hearing it
+pub(crate) mod mount; // its files on the host
 mod network; // its networks
 mod pause; // the freezer
 pub(crate) mod record; // what is stored
