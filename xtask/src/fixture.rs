@@ -164,7 +164,7 @@ pub fn web_with(directory: &Path, name: &str, greeting: &str) -> Result<Layout> 
     Ok(layout)
 }
 
-fn busybox_tree(root: &Path) -> Result<()> {
+pub fn busybox_tree(root: &Path) -> Result<()> {
     for directory in [
         "bin",
         "etc",

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use minke_runtime_spec::container::{
-    ContainerSpec, Dns, LogConfig, Mount, Namespaces, Resources, RestartPolicy, Security,
+    ContainerSpec, Dns, ImageVolumes, LogConfig, Mount, MountKind, Namespaces, Resources,
+    RestartPolicy, Security,
 };
 use minke_runtime_spec::option;
 
@@ -46,6 +47,8 @@ pub fn container(
         umask: umask(&flags.process)?,
         namespaces: namespaces(place)?,
         mounts: mounts(place)?,
+        image_volumes: image_volumes(place.image_volume.as_deref())?,
+        volumes_from: parsed(&place.volumes_from, option::volumes_from::parse)?,
         read_only: place.read_only,
         read_only_tmpfs: place.read_only_tmpfs,
         shm_size_bytes: size("shm-size", place.shm_size.as_deref())?,
@@ -161,7 +164,28 @@ fn mounts(flags: &PlaceFlags) -> Result<Vec<Mount>> {
     let mut mounts = parsed(&flags.mount, option::mount::parse)?;
     mounts.extend(parsed(&flags.volume, option::volume::parse)?);
     mounts.extend(parsed(&flags.tmpfs, option::tmpfs::parse)?);
+    for mount in &mut mounts {
+        let (MountKind::Bind { source } | MountKind::Overlay { source }) = &mut mount.kind else {
+            continue;
+        };
+        let path = std::path::absolute(&*source).map_err(Error::io(format!("resolve {source}")))?;
+        let is_plain = source.starts_with('/');
+        if !is_plain && let Some(path) = path.to_str() {
+            path.clone_into(source);
+        }
+    }
     Ok(mounts)
+}
+
+fn image_volumes(text: Option<&str>) -> Result<ImageVolumes> {
+    match text {
+        None | Some("" | "anonymous" | "bind") => Ok(ImageVolumes::Anonymous),
+        Some("tmpfs") => Ok(ImageVolumes::Tmpfs),
+        Some("ignore") => Ok(ImageVolumes::Ignore),
+        Some(other) => Err(Error::refused(format!(
+            "invalid image-volume type {other:?}. Pick one of bind, tmpfs, ignore, or anonymous"
+        ))),
+    }
 }
 
 /// `TYPE MAJOR:MINOR ACCESS`, as the kernel reads it.

@@ -108,6 +108,43 @@ pub enum Error {
         /// Its names.
         names: Vec<String>,
     },
+    /// No volume answers to this name.
+    #[error("no volume with name \"{name}\" found: no such volume")]
+    VolumeUnknown {
+        /// As given.
+        name: String,
+    },
+    /// Several volumes' names start so.
+    #[error("more than one result for volume name {name:?}: volume already exists")]
+    VolumeAmbiguous {
+        /// As given.
+        name: String,
+    },
+    /// A name that no volume may have.
+    #[error(
+        "running volume create option: names must match [a-zA-Z0-9][a-zA-Z0-9_.-]*: invalid argument: {name:?}"
+    )]
+    VolumeNameInvalid {
+        /// As given.
+        name: String,
+    },
+    /// The name is taken.
+    #[error("volume with name {name} already exists: volume already exists")]
+    VolumeExists {
+        /// As given.
+        name: String,
+    },
+    /// Containers use the volume.
+    #[error(
+        "volume {name} is being used by the following container(s): {}: volume is being used",
+        users.join(", ")
+    )]
+    VolumeInUse {
+        /// The volume.
+        name: String,
+        /// The containers.
+        users: Vec<String>,
+    },
     /// The container runs or is paused.
     #[error(
         "cannot remove container {id} as it is {state} - running or paused containers cannot be removed without force: container state improper"
@@ -233,13 +270,18 @@ impl Error {
             Error::ContainerUnknown { .. }
             | Error::NothingToRemove { .. }
             | Error::ImageUnknown { .. }
-            | Error::DiffUnknown { .. } => ErrorKind::NotFound,
-            Error::NameInUse { .. } => ErrorKind::NameInUse,
-            Error::ImageInUse { .. } | Error::ImageHasNames { .. } => ErrorKind::InUse,
-            Error::Running { .. } => ErrorKind::Running,
-            Error::Ambiguous { .. } | Error::NameInvalid { .. } | Error::Invalid { .. } => {
-                ErrorKind::InvalidArgument
+            | Error::DiffUnknown { .. }
+            | Error::VolumeUnknown { .. } => ErrorKind::NotFound,
+            Error::NameInUse { .. } | Error::VolumeExists { .. } => ErrorKind::NameInUse,
+            Error::ImageInUse { .. } | Error::ImageHasNames { .. } | Error::VolumeInUse { .. } => {
+                ErrorKind::InUse
             }
+            Error::Running { .. } => ErrorKind::Running,
+            Error::Ambiguous { .. }
+            | Error::VolumeAmbiguous { .. }
+            | Error::NameInvalid { .. }
+            | Error::VolumeNameInvalid { .. }
+            | Error::Invalid { .. } => ErrorKind::InvalidArgument,
             Error::WrongState { .. } | Error::AttachStopped | Error::NoLogs { .. } => {
                 ErrorKind::WrongState
             }

@@ -44,6 +44,7 @@ mod info; // what this engine is and where
 mod options;
 pub mod rootless; // the user namespace of a normal user
 mod timestamp; // moments in records
+mod volume; // directories that outlive containers
 
 pub use container::attach::{AttachEnd, AttachRequest};
 pub use container::cleanup::{CleanupRequest, RestartWaiter};
@@ -68,3 +69,4 @@ pub use minke_image::progress::{self, Progress};
 pub use minke_runtime_spec as spec;
 pub use minke_storage::{Change, ChangeKind};
 pub use options::{EngineOptions, Surroundings};
+pub use volume::{Volume, VolumeRequest};

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 pub use lifecycle::{LogConfig, RestartPolicy};
-pub use mount::{Mount, MountKind, MountOptions, Propagation, Relabel};
+pub use mount::{ImageVolumes, Mount, MountKind, MountOptions, Propagation, Relabel, VolumesFrom};
 pub use namespace::{NamespaceMode, Namespaces, NetworkMode, UserMode};
 pub use resources::Resources;
 pub use security::{Seccomp, Security};
@@ -62,6 +62,10 @@ pub struct ContainerSpec {
     pub namespaces: Namespaces,
     /// Mounts, volumes and tmpfs.
     pub mounts: Vec<Mount>,
+    /// What becomes of the directories that the image wants as volumes.
+    pub image_volumes: ImageVolumes,
+    /// Containers whose mounts are taken over, each unless something is mounted there already.
+    pub volumes_from: Vec<VolumesFrom>,
     /// Mount the root file system read-only.
     pub read_only: bool,
     /// With `read_only`: keep `/tmp`, `/run`, `/var/tmp` and `/dev` writable. Absent is yes.

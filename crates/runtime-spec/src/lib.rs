@@ -34,6 +34,7 @@ pub mod generate; // the rules
 pub mod host; // what the engine knows
 pub mod image; // what the image says
 pub mod option; // the texts of user-facing options
+pub mod pattern; // file names by pattern
 pub mod user; // users and groups of the image
 
 mod error;

@@ -14,6 +14,7 @@ pub mod size; // --memory
 pub mod tmpfs; // --tmpfs
 pub mod ulimit; // --ulimit
 pub mod volume; // -v
+pub mod volumes_from; // --volumes-from
 
 use crate::{Error, Result};
 

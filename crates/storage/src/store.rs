@@ -320,6 +320,19 @@ impl Store {
         Ok(path)
     }
 
+    /// The directories that make a layer up, its own first: for who mounts them otherwise than
+    /// [`Store::mount`] does. They are not to be changed.
+    ///
+    /// # Errors
+    /// [`Error::LayerUnknown`], [`Error::Io`].
+    pub fn layer_stack(&self, id: &LayerId) -> Result<Vec<PathBuf>> {
+        let layers = self.layers()?;
+        if layers.get(id).is_none() {
+            return Err(Layer::unknown(id.as_str()));
+        }
+        self.inner.driver.stack(id)
+    }
+
     /// Counts one mount less, and unmounts the layer with the last; gives how many are left.
     /// Not mounted is success.
     ///

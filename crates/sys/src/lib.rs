@@ -15,4 +15,5 @@ pub mod mount; // the new mount API
 pub mod pidfd; // processes held by descriptor
 pub mod proc; // facts about processes: start time, boot id
 pub mod rooted; // paths resolved beneath a directory
+pub mod tree; // whole directories copied and given to somebody
 pub mod xattr; // extended attributes by descriptor

@@ -12,6 +12,7 @@ mod refusal; // bad input: code, words, and nothing changed
 mod rootless; // a normal user
 mod snapshot; // stores and the network, compared
 mod store; // one store, several engines
+mod volume; // volumes and what else is mounted
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -53,6 +54,7 @@ const LANES: &[(&str, &[Case])] = &[
     ("kill", kill::CASES),
     ("leak", leak::CASES),
     ("rootless", rootless::CASES),
+    ("volume", volume::CASES),
 ];
 
 /// Every case whose full name contains one of `filters` (all if there are none).

@@ -1,7 +1,7 @@
 use super::*;
 
 use clap::Parser;
-use minke_runtime_spec::container::{MountKind, NamespaceMode, NetworkMode, Seccomp};
+use minke_runtime_spec::container::{NamespaceMode, NetworkMode, Seccomp};
 
 #[derive(Parser)]
 #[command(disable_help_flag = true)]

@@ -88,7 +88,7 @@ impl Engine {
         }
         self.record_end(&mut locked)?;
         if request.remove && status != ContainerState::Created {
-            self.remove_locked(locked)?;
+            self.remove_locked(locked, true)?;
         }
         Ok(None)
     }
@@ -217,6 +217,7 @@ impl Engine {
 
     fn remove_runtime_files(&self, locked: &Locked) -> Result<()> {
         let bundle = self.bundle(&locked.record)?;
+        self.unstage_mounts(&locked.record, &bundle)?;
         remove_tree(&bundle)?;
         remove_tree(&self.persist_dir(&locked.record.id))
     }

@@ -17,6 +17,7 @@ use crate::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::lookup::Found;
 use crate::image::pull::{PullPolicy, PullRequest};
+use crate::volume::VolumeRequest;
 
 /// What goes with a [`ContainerSpec`] and is not part of the container.
 #[derive(Debug, Clone)]
@@ -82,8 +83,10 @@ impl Engine {
             self.replace(&name)?;
         }
         let image_config = image.container_defaults(self)?;
-        let spec = resolve_spec(spec, &image_config)?;
-        let config = self.config(spec, &image, image_config, request, &id)?;
+        let mut spec = resolve_spec(spec, &image_config)?;
+        let anonymous_volumes = self.decide_mounts(&mut spec, &image_config)?;
+        let mut config = self.config(spec, &image, image_config, request, &id)?;
+        config.anonymous_volumes = anonymous_volumes;
         self.try_out(&id, &name, &config)?;
         let record = Record {
             id: id.to_string(),
@@ -116,7 +119,10 @@ impl Engine {
                 holder,
             });
         }
-        let created = self.make_layer(&record, image, id).and_then(|()| {
+        let made = self
+            .make_layer(&record, image, id)
+            .and_then(|()| self.make_volumes(&record));
+        let created = made.and_then(|()| {
             request.cidfile.as_ref().map_or(Ok(()), |path| {
                 fs::write(path, id.as_str()).map_err(Error::path("write", path))
             })
@@ -124,6 +130,7 @@ impl Engine {
         if let Err(error) = created {
             let undo = RemoveRequest {
                 force: true,
+                volumes: true,
                 ..RemoveRequest::default()
             };
             if let Err(error) = self.remove(id.as_str(), &undo) {
@@ -135,6 +142,21 @@ impl Engine {
             warnings: log_warnings(&record.config)?,
             id: record.id,
         })
+    }
+
+    /// The record names them already: what a crash leaves out, the start makes.
+    fn make_volumes(&self, record: &Record) -> Result<()> {
+        for mount in &record.config.spec.mounts {
+            if let MountKind::Volume { name: Some(name) } = &mount.kind {
+                let request = VolumeRequest {
+                    existing_is_fine: true,
+                    anonymous: record.config.anonymous_volumes.contains(name),
+                    ..VolumeRequest::default()
+                };
+                self.create_volume(name, &request)?;
+            }
+        }
+        Ok(())
     }
 
     fn make_layer(&self, record: &Record, image: &Found, id: &ContainerId) -> Result<()> {
@@ -193,6 +215,7 @@ impl Engine {
             conmon: self.options.conmon.clone(),
             create_command: request.command_line.clone(),
             cidfile: request.cidfile.clone(),
+            anonymous_volumes: Vec::new(),
             spec,
         })
     }
@@ -265,7 +288,7 @@ fn log_warnings(config: &Config) -> Result<Vec<String>> {
     Ok(warnings)
 }
 
-/// Takes from the image what is decided once: its stop signal and its volumes.
+/// Takes from the image what is decided once: its stop signal and its labels.
 fn resolve_spec(spec: &ContainerSpec, image: &ImageConfig) -> Result<ContainerSpec> {
     let mut spec = spec.clone();
     if spec.stop_signal.is_none() && !image.stop_signal.is_empty() {
@@ -276,16 +299,6 @@ fn resolve_spec(spec: &ContainerSpec, image: &ImageConfig) -> Result<ContainerSp
     let mut labels: BTreeMap<String, String> = image.labels.clone();
     labels.append(&mut spec.labels);
     spec.labels = labels;
-    for mount in &spec.mounts {
-        if let MountKind::Bind { source } = &mount.kind
-            && std::path::Path::new(source).is_absolute()
-            && fs::metadata(source).is_err()
-        {
-            return Err(Error::invalid(format!(
-                "statfs {source}: no such file or directory"
-            )));
-        }
-    }
     Ok(spec)
 }
 

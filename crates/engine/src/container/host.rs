@@ -47,24 +47,8 @@ impl Engine {
             return unsupported("--init");
         }
         for mount in &spec.mounts {
-            let options = &mount.options;
-            if options.chown {
-                return unsupported("changing the owner of a mount's source (the option U)");
-            }
-            if options.overlay || options.overlay_dirs.is_some() {
-                return unsupported("an overlay over a mount's source (the option O)");
-            }
-            if options.idmap.is_some() {
+            if mount.options.idmap.is_some() {
                 return unsupported("an idmapped mount");
-            }
-            if options.subpath.is_some() {
-                return unsupported("a part of a volume (subpath)");
-            }
-            match mount.kind {
-                MountKind::Volume { .. } => return unsupported("a named volume"),
-                MountKind::Image { .. } => return unsupported("an image as a mount"),
-                MountKind::Overlay { .. } => return unsupported("an overlay mount"),
-                _ => {}
             }
         }
         match &spec.namespaces.network {
@@ -97,7 +81,17 @@ impl Engine {
             ..Prepared::default()
         };
         let host = self.host(&record, &prepared, None)?;
-        minke_runtime_spec::generate(&config.spec, &config.image, &host)?;
+        let mut spec = config.spec.clone();
+        // Where they come from is decided by a start.
+        for mount in &mut spec.mounts {
+            if matches!(
+                mount.kind,
+                MountKind::Volume { .. } | MountKind::Overlay { .. } | MountKind::Image { .. }
+            ) {
+                mount.kind = MountKind::Bind { source: "/".into() };
+            }
+        }
+        minke_runtime_spec::generate(&spec, &config.image, &host)?;
         Ok(())
     }
 

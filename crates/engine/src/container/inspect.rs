@@ -1,9 +1,10 @@
 //! `inspect`: everything about one container, in Podman's shape.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use jiff::Timestamp;
-use minke_runtime_spec::container::{MountKind, NamespaceMode, NetworkMode, RestartPolicy};
+use minke_runtime_spec::container::{Mount, MountKind, NamespaceMode, NetworkMode, RestartPolicy};
 use minke_runtime_spec::option::log::LogOptions;
 use serde_json::{Value, json};
 
@@ -55,7 +56,7 @@ impl Engine {
             "BoundingCaps": capabilities(&generated, "bounding"),
             "ExecIDs": [],
             "GraphDriver": self.graph_driver(&record)?,
-            "Mounts": mounts(&record),
+            "Mounts": mounts(&record, &self.volumes_dir()),
             "Dependencies": [],
             "NetworkSettings": network_settings(&record),
             "Namespace": "",
@@ -110,7 +111,7 @@ impl Engine {
 }
 
 /// The configuration of the last start; null before the first.
-fn generated_config(bundle: &std::path::Path) -> Value {
+fn generated_config(bundle: &Path) -> Value {
     let text = std::fs::read(bundle.join("config.json")).unwrap_or_default();
     serde_json::from_slice(&text).unwrap_or_default()
 }
@@ -128,32 +129,44 @@ fn capabilities(config: &Value, set: &str) -> Vec<String> {
     names
 }
 
-fn mounts(record: &Record) -> Vec<Value> {
-    let spec = &record.config.spec;
-    spec.mounts
-        .iter()
-        .filter_map(|mount| {
-            let (kind, source) = match &mount.kind {
-                MountKind::Bind { source } => ("bind", source.as_str()),
-                MountKind::Tmpfs => ("tmpfs", ""),
-                _ => return None,
-            };
-            let propagation = mount
-                .options
-                .propagation
-                .map_or("rprivate", |propagation| propagation.as_str());
-            Some(json!({
-                "Type": kind,
-                "Source": source,
-                "Destination": mount.destination,
-                "Driver": "",
-                "Mode": "",
-                "Options": mount.options.to_words(kind == "tmpfs"),
-                "RW": !mount.options.read_only.unwrap_or(false),
-                "Propagation": propagation,
-            }))
-        })
-        .collect()
+fn mounts(record: &Record, volumes: &Path) -> Vec<Value> {
+    let mounts = record.config.spec.mounts.iter();
+    mounts.filter_map(|asked| mount(asked, volumes)).collect()
+}
+
+fn mount(mount: &Mount, volumes: &Path) -> Option<Value> {
+    let mut options = mount.options.clone();
+    let data;
+    let (kind, source) = match &mount.kind {
+        MountKind::Bind { source } | MountKind::Overlay { source } => ("bind", source.as_str()),
+        MountKind::Image { source } => ("image", source.as_str()),
+        MountKind::Tmpfs => ("tmpfs", ""),
+        MountKind::Volume { name: Some(name) } => {
+            options.suid.get_or_insert(false);
+            options.dev.get_or_insert(false);
+            data = volumes.join(name).join(crate::volume::DATA);
+            ("volume", data.to_str().unwrap_or_default())
+        }
+        _ => return None,
+    };
+    let propagation = options.propagation.map_or("rprivate", |mode| mode.as_str());
+    let mut shown = json!({
+        "Type": kind,
+        "Source": source,
+        "Destination": mount.destination,
+        "Driver": if kind == "volume" { "local" } else { "" },
+        "Mode": "",
+        "Options": options.to_words(kind == "tmpfs"),
+        "RW": !options.read_only.unwrap_or(false),
+        "Propagation": propagation,
+    });
+    if let MountKind::Volume { name: Some(name) } = &mount.kind {
+        shown["Name"] = name.as_str().into();
+    }
+    if let Some(part) = &options.subpath {
+        shown["SubPath"] = part.as_str().into();
+    }
+    Some(shown)
 }
 
 fn network_settings(record: &Record) -> Value {

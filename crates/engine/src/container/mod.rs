@@ -15,12 +15,14 @@ mod lock; // one change of a container at a time
 pub(crate) mod logs; // what it wrote
 mod monitor; // starting conmon and hearing it
 pub(crate) mod mount; // its files on the host
+mod mounts; // which mounts it has
 mod network; // its networks
 mod pause; // the freezer
 pub(crate) mod record; // what is stored
 pub(crate) mod remove; // without a trace
 mod restart; // when it has ended, and its policy
 mod runtime; // the OCI runtime, embedded or not
+mod stage; // what is mounted before the runtime mounts
 mod start; // from a record to a running process
 pub(crate) mod status; // what is true now
 pub(crate) mod stop; // politely, then not

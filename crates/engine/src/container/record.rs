@@ -40,6 +40,9 @@ pub(crate) struct Config {
     #[serde(default)]
     pub create_command: Vec<String>,
     pub cidfile: Option<PathBuf>,
+    /// Volumes that nobody named: they go with it.
+    #[serde(default)]
+    pub anonymous_volumes: Vec<String>,
 }
 
 impl Default for Config {
@@ -57,6 +60,7 @@ impl Default for Config {
             conmon: None,
             create_command: Vec::new(),
             cidfile: None,
+            anonymous_volumes: Vec::new(),
         }
     }
 }

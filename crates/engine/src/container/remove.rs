@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 pub struct RemoveRequest {
     /// Stop it first if it runs.
     pub force: bool,
-    /// Remove its anonymous volumes too. There are none yet; accepted for scripts.
+    /// Remove its anonymous volumes too; always so for one that was to go with its end.
     pub volumes: bool,
     /// Wait so long between the stop signal and SIGKILL; `None` takes the container's own.
     pub timeout: Option<Duration>,
@@ -43,7 +43,7 @@ impl Engine {
         let id = locked.record.id.clone();
         let (status, _) = self.status(&locked.record);
         if !status.is_alive() {
-            self.remove_locked(locked)?;
+            self.remove_locked(locked, request.volumes)?;
             return Ok(Some(id));
         }
         if !request.force {
@@ -63,14 +63,14 @@ impl Engine {
         match self.lock(&id) {
             // The monitor's exit command was there first.
             Err(Error::ContainerUnknown { .. }) => {}
-            locked => self.remove_locked(locked?)?,
+            locked => self.remove_locked(locked?, request.volumes)?,
         }
         Ok(Some(id))
     }
 
     /// Removes a container that does not run: what its start left, its layer, its record.
     /// The record goes last, so that a removal that is killed can be repeated.
-    pub(crate) fn remove_locked(&self, mut locked: Locked) -> Result<()> {
+    pub(crate) fn remove_locked(&self, mut locked: Locked, volumes: bool) -> Result<()> {
         self.record_end(&mut locked)?;
         let record = &locked.record;
         let id: ContainerId = record.id.parse()?;
@@ -79,6 +79,9 @@ impl Engine {
         remove_log(&record.config, &own)?;
         if let Some(path) = &record.config.cidfile {
             remove_file(path)?;
+        }
+        if volumes || record.config.spec.remove {
+            self.remove_anonymous_volumes(&record.config.anonymous_volumes, &record.id);
         }
         self.forget(&record.id)
     }

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use minke_runtime_spec::ContainerSpec;
 use minke_storage::{LayerId, MountRequest};
 use minke_sys::rooted::Root;
 use rustix::fs::OFlags;
@@ -11,6 +12,7 @@ use rustix::fs::OFlags;
 use super::attach::{AttachEnd, AttachRequest, Attached, PASSTHROUGH};
 use super::host::Prepared;
 use super::lock::Locked;
+use super::stage::{Owner, outside};
 use super::status::ContainerState;
 use crate::Engine;
 use crate::error::{Error, Result};
@@ -172,7 +174,15 @@ impl Engine {
             .map_err(Error::path("open rootfs", &prepared.rootfs))?;
         let host = self.host(&locked.record, prepared, Some(&root))?;
         let config = &locked.record.config;
-        let generated = minke_runtime_spec::generate(&config.spec, &config.image, &host)?;
+        let owner = Owner {
+            uid: outside(host.user.uid, &host.uid_mappings),
+            gid: outside(host.user.gid, &host.gid_mappings),
+        };
+        let spec = ContainerSpec {
+            mounts: self.stage_mounts(&locked.record, &root, owner, bundle)?,
+            ..config.spec.clone()
+        };
+        let generated = minke_runtime_spec::generate(&spec, &config.image, &host)?;
         self.check_workdir(locked, &root, &generated.spec)?;
         let path = bundle.join("config.json");
         fs::write(&path, minke_runtime_spec::to_json(&generated.spec))

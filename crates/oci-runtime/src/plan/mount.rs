@@ -251,6 +251,9 @@ fn new_fs(kind: &str, mount: &Mount, options: &MountOptions) -> Result<NewFs> {
 fn filled_tmpfs(destination: &Path, options: &MountOptions, rootfs: &Root) -> Result<OwnedFd> {
     let failed = |source| Error::path("make a tmpfs for", destination)(source);
     let context = FsContext::open("tmpfs").map_err(failed)?;
+    context
+        .set_string("source", "tmpfs")
+        .map_err(|source| Error::path("make a tmpfs for", destination)(source))?;
     for (key, value) in &options.data {
         match value {
             Some(value) => context.set_string(key, value.as_str()),

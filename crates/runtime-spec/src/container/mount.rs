@@ -41,12 +41,41 @@ pub enum MountKind {
         /// The reference.
         source: String,
     },
+    /// Every path of the host that matches, each below the target under its own name; the
+    /// engine resolves it to binds.
+    Glob {
+        /// The pattern.
+        pattern: String,
+    },
     /// Memory.
     Tmpfs,
     /// Memory that is never swapped.
     Ramfs,
     /// Another instance of devpts.
     Devpts,
+}
+
+/// What becomes of the directories that the image wants as volumes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ImageVolumes {
+    /// Each is an anonymous volume.
+    #[default]
+    Anonymous,
+    /// Each is memory.
+    Tmpfs,
+    /// They stay in the container's own layer.
+    Ignore,
+}
+
+/// Another container whose mounts are taken over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumesFrom {
+    /// Its name or id.
+    pub container: String,
+    /// `ro`, `rw`; absent is as they are there.
+    #[serde(default)]
+    pub read_only: Option<bool>,
 }
 
 /// How a mount propagates.
@@ -287,11 +316,20 @@ impl MountOptions {
             (None, true) => Propagation::Rprivate,
             (None, false) => Propagation::Private,
         };
+        // Podman's defaults: nothing in memory raises privileges unless that is asked.
+        let hardened = |value: Option<bool>| value.or(tmpfs.then_some(false));
         let mut words: Vec<String> = Vec::new();
-        words.extend(switch(self.read_only, "ro", "rw"));
+        words.push(
+            if self.read_only == Some(true) {
+                "ro"
+            } else {
+                "rw"
+            }
+            .to_owned(),
+        );
         words.extend(switch(self.exec, "exec", "noexec"));
-        words.extend(switch(self.suid, "suid", "nosuid"));
-        words.extend(switch(self.dev, "dev", "nodev"));
+        words.extend(switch(hardened(self.suid), "suid", "nosuid"));
+        words.extend(switch(hardened(self.dev), "dev", "nodev"));
         words.push(propagation.as_str().to_owned());
         if tmpfs {
             words.extend(self.size.as_ref().map(|size| format!("size={size}")));
@@ -335,26 +373,26 @@ mod tests {
     #[test]
     fn options_become_words() {
         for (list, tmpfs, expected) in [
-            ("", false, "rprivate,rbind"),
+            ("", false, "rw,rprivate,rbind"),
             ("ro", false, "ro,rprivate,rbind"),
             ("bind,rw", false, "rw,private,bind"),
-            ("z,U,rslave", false, "rslave,rbind"),
+            ("z,U,rslave", false, "rw,rslave,rbind"),
             (
                 "noexec,nosuid,nodev",
                 false,
-                "noexec,nosuid,nodev,rprivate,rbind",
+                "rw,noexec,nosuid,nodev,rprivate,rbind",
             ),
             (
                 "idmap=uids=0-1-10",
                 false,
-                "rprivate,idmap=uids=0-1-10,rbind",
+                "rw,rprivate,idmap=uids=0-1-10,rbind",
             ),
             (
                 "size=10m,mode=700",
                 true,
-                "rprivate,size=10m,mode=700,tmpcopyup",
+                "rw,nosuid,nodev,rprivate,size=10m,mode=700,tmpcopyup",
             ),
-            ("notmpcopyup", true, "rprivate"),
+            ("notmpcopyup", true, "rw,nosuid,nodev,rprivate"),
         ] {
             let options = MountOptions::parse(list, tmpfs).unwrap();
             assert_eq!(options.to_words(tmpfs).join(","), expected, "{list}");

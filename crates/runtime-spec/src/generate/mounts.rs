@@ -268,6 +268,7 @@ fn oci(asked: &Mount) -> Result<OciMount> {
         MountKind::Overlay { .. } => return unresolved("overlay"),
         MountKind::Volume { .. } => return unresolved("volume"),
         MountKind::Image { .. } => return unresolved("image"),
+        MountKind::Glob { .. } => return unresolved("pattern"),
         MountKind::Tmpfs => ("tmpfs", "tmpfs"),
         MountKind::Ramfs => ("ramfs", "ramfs"),
         MountKind::Devpts => {

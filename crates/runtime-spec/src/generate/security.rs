@@ -76,22 +76,8 @@ pub(super) fn unmasked(path: &str, patterns: &[String]) -> bool {
         pattern.eq_ignore_ascii_case("all")
             || pattern
                 .split(':')
-                .any(|pattern| matches(pattern.as_bytes(), path.as_bytes()))
+                .any(|pattern| crate::pattern::matches(pattern.as_bytes(), path.as_bytes()))
     })
-}
-
-/// `*` and `?`, neither of which matches a slash.
-fn matches(pattern: &[u8], path: &[u8]) -> bool {
-    match (pattern, path) {
-        ([], []) => true,
-        ([b'*', rest @ ..], _) => {
-            matches(rest, path)
-                || matches!(path, [first, after @ ..] if *first != b'/' && matches(pattern, after))
-        }
-        ([b'?', rest @ ..], [first, after @ ..]) => *first != b'/' && matches(rest, after),
-        ([one, rest @ ..], [first, after @ ..]) => one == first && matches(rest, after),
-        _ => false,
-    }
 }
 
 pub(super) fn apparmor(context: &Context<'_>) -> Result<Option<String>> {

@@ -89,7 +89,26 @@ impl Fields {
         Ok(())
     }
 
+    /// Without a target everything is where it is on the host.
+    fn glob(self) -> Result<Mount> {
+        let pattern = self
+            .source
+            .ok_or_else(|| refuse("must set source volume for glob mount".into()))?;
+        let target = self.target.unwrap_or_else(|| {
+            let parent = pattern.rfind('/').map_or("", |slash| &pattern[..slash]);
+            format!("{parent}/")
+        });
+        Ok(Mount {
+            kind: MountKind::Glob { pattern },
+            destination: super::container_path(&target)?,
+            options: self.options,
+        })
+    }
+
     fn into_mount(self, kind: &str) -> Result<Mount> {
+        if kind == "glob" {
+            return self.glob();
+        }
         let target = self
             .target
             .ok_or_else(|| refuse("must set volume destination".into()))?;
@@ -162,7 +181,11 @@ mod tests {
             source: source.into(),
         };
         for (text, kind, words) in [
-            ("type=bind,src=/a,target=/b", bind("/a"), "rprivate,rbind"),
+            (
+                "type=bind,src=/a,target=/b",
+                bind("/a"),
+                "rw,rprivate,rbind",
+            ),
             (
                 "type=bind,source=/a,dst=/b,ro",
                 bind("/a"),
@@ -176,14 +199,14 @@ mod tests {
             (
                 "dst=/b,type=bind,src=/a,bind-propagation=shared",
                 bind("/a"),
-                "shared,rbind",
+                "rw,shared,rbind",
             ),
-            ("type=volume,src=v,dst=/b", named("v"), "rprivate,rbind"),
-            ("src=v,dst=/b", named("v"), "rprivate,rbind"),
+            ("type=volume,src=v,dst=/b", named("v"), "rw,rprivate,rbind"),
+            ("src=v,dst=/b", named("v"), "rw,rprivate,rbind"),
             (
                 "type=bind,src=/a,dst=/b,bind-nonrecursive",
                 bind("/a"),
-                "private,bind",
+                "rw,private,bind",
             ),
         ] {
             let mount = parse(text).unwrap();
@@ -195,7 +218,7 @@ mod tests {
         assert_eq!(tmpfs.kind, MountKind::Tmpfs);
         assert_eq!(
             tmpfs.options.to_words(true).join(","),
-            "rprivate,size=1m,mode=1777,tmpcopyup"
+            "rw,nosuid,nodev,rprivate,size=1m,mode=1777,tmpcopyup"
         );
     }
 

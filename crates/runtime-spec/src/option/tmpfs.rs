@@ -3,7 +3,7 @@
 use crate::container::{Mount, MountKind, MountOptions};
 use crate::{Error, Result};
 
-/// Parses the option. Without options of its own a tmpfs is `rw,noexec,nosuid,nodev`.
+/// Parses the option. Unless it says otherwise a tmpfs is `rw,nosuid,nodev`.
 ///
 /// # Errors
 /// [`Error::ContainerPathRelative`], [`Error::Syntax`].
@@ -12,10 +12,7 @@ pub fn parse(text: &str) -> Result<Mount> {
     if path.is_empty() {
         return Err(Error::syntax("--tmpfs", "invalid tmpfs: no path"));
     }
-    let mut options = MountOptions::parse(list, true)?;
-    options.exec.get_or_insert(false);
-    options.suid.get_or_insert(false);
-    options.dev.get_or_insert(false);
+    let options = MountOptions::parse(list, true)?;
     Ok(Mount {
         kind: MountKind::Tmpfs,
         destination: super::container_path(path)?,
@@ -30,10 +27,10 @@ mod tests {
     #[test]
     fn tmpfs_are_read() {
         for (text, expected) in [
-            ("/run", Some("noexec,nosuid,nodev,rprivate,tmpcopyup")),
+            ("/run", Some("rw,nosuid,nodev,rprivate,tmpcopyup")),
             (
                 "/run:size=1m,exec",
-                Some("exec,nosuid,nodev,rprivate,size=1m,tmpcopyup"),
+                Some("rw,exec,nosuid,nodev,rprivate,size=1m,tmpcopyup"),
             ),
             ("run", None),
             ("", None),

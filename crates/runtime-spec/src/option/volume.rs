@@ -90,15 +90,15 @@ mod tests {
             name: Some(name.into()),
         };
         for (text, kind, target, words) in [
-            ("/a:/b", bind("/a"), "/b", "rprivate,rbind"),
+            ("/a:/b", bind("/a"), "/b", "rw,rprivate,rbind"),
             ("/a:/b:ro,z", bind("/a"), "/b", "ro,rprivate,rbind"),
-            ("./a:/b", bind("./a"), "/b", "rprivate,rbind"),
-            ("data:/b:nocopy", named("data"), "/b", "rprivate,rbind"),
+            ("./a:/b", bind("./a"), "/b", "rw,rprivate,rbind"),
+            ("data:/b:nocopy", named("data"), "/b", "rw,rprivate,rbind"),
             (
                 "/b",
                 MountKind::Volume { name: None },
                 "/b",
-                "rprivate,rbind",
+                "rw,rprivate,rbind",
             ),
             (
                 "/a:/b:O",
@@ -106,7 +106,7 @@ mod tests {
                     source: "/a".into(),
                 },
                 "/b",
-                "rprivate,rbind",
+                "rw,rprivate,rbind",
             ),
         ] {
             let mount = parse(text).unwrap();

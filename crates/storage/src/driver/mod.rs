@@ -56,6 +56,9 @@ pub(crate) trait Driver: Debug + Send + Sync {
     /// The directory of what this layer changes.
     fn changes(&self, id: &LayerId) -> PathBuf;
 
+    /// The directories that make the layer up, its own first.
+    fn stack(&self, id: &LayerId) -> Result<Vec<PathBuf>>;
+
     /// Where the layer is or would be mounted.
     fn mount_point(&self, id: &LayerId) -> PathBuf;
 

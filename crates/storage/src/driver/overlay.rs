@@ -287,6 +287,12 @@ impl Driver for Overlay {
         self.directory(id).join("diff")
     }
 
+    fn stack(&self, id: &LayerId) -> Result<Vec<PathBuf>> {
+        let mut stack = vec![self.changes(id)];
+        stack.extend(self.lowers(id)?);
+        Ok(stack)
+    }
+
     fn mount_point(&self, id: &LayerId) -> PathBuf {
         self.directory(id).join("merged")
     }

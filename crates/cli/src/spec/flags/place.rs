@@ -14,6 +14,12 @@ pub struct PlaceFlags {
     /// Mount memory: TARGET[:OPTIONS]
     #[arg(long)]
     pub tmpfs: Vec<String>,
+    /// Take over the mounts of a container: CONTAINER[:ro|rw]
+    #[arg(long, value_delimiter = ',', value_name = "CONTAINER")]
+    pub volumes_from: Vec<String>,
+    /// What becomes of the image's volumes: anonymous, tmpfs, ignore
+    #[arg(long, value_name = "MODE")]
+    pub image_volume: Option<String>,
     /// Mount the root file system read-only
     #[arg(long)]
     pub read_only: bool,
