@@ -1,14 +1,15 @@
 //! All commands, by the words that lead to them.
 
 use crate::command::{
-    attach, cleanup, create, diff, exec, exists, export, images, info, inspect, kill, load, logs,
-    mount, pause, ps, pull, rm, rmi, run, save, start, stop, tag, unpause, version, wait,
+    attach, cleanup, commit, create, diff, exec, exists, export, images, info, inspect, kill, load,
+    logs, mount, pause, ps, pull, rm, rmi, run, save, start, stop, tag, unpause, version, wait,
 };
 use crate::verb::{Verb, verb, verb_alone, verb_inside};
 
 /// What stands directly after `minke`.
 pub const TOP: &[Verb] = &[
     ATTACH,
+    COMMIT,
     Verb::group("container", "Manage containers", CONTAINER),
     CREATE,
     verb!(
@@ -68,6 +69,7 @@ const CONTAINER: &[Verb] = &[
         cleanup::run
     )
     .hidden(),
+    COMMIT,
     CREATE,
     verb!(
         "diff",
@@ -137,6 +139,12 @@ const ATTACH: Verb = verb!(
     "Attach to a running container",
     attach::AttachArgs,
     attach::run
+);
+const COMMIT: Verb = verb!(
+    "commit",
+    "Make an image of a container",
+    commit::CommitArgs,
+    commit::run
 );
 const CREATE: Verb = verb!(
     "create",

@@ -48,6 +48,7 @@ mod volume; // directories that outlive containers
 
 pub use container::attach::{AttachEnd, AttachRequest};
 pub use container::cleanup::{CleanupRequest, RestartWaiter};
+pub use container::commit::{CommitRequest, Committed, ImageFormat};
 pub use container::create::{CreateRequest, Created};
 pub use container::diff::{DiffKind, DiffRequest};
 pub use container::exec::ExecRequest;

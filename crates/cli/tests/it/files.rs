@@ -119,3 +119,123 @@ fn mounts_are_counted_and_a_running_container_keeps_its_own() {
     let several = scratch.minke("mount c nothing");
     assert_eq!((several.code, several.out.as_str()), (125, ""));
 }
+
+#[test]
+fn a_committed_container_is_an_image_that_runs() {
+    let Some(scratch) = Scratch::new() else {
+        return;
+    };
+    changed(&scratch, "c");
+    let iid = scratch.path("iid");
+    let id = scratch.run(&[
+        "commit",
+        "-q",
+        "-a",
+        "Somebody",
+        "-c",
+        "CMD [\"cat\",\"/tmp/new\"]",
+        "-c",
+        "ENV A=b c",
+        "-c",
+        "LABEL k=v",
+        "--iidfile",
+        iid.to_str().unwrap(),
+        "c",
+        "made:1",
+    ]);
+    assert_eq!(id.code, 0, "{id:?}");
+    let id = id.out.trim();
+    assert_eq!(fs::read_to_string(iid).unwrap(), id);
+    assert_eq!(scratch.ok("run --rm --network none made:1"), "new");
+    let said = scratch.run(&[
+        "run",
+        "--rm",
+        "--network",
+        "none",
+        "made:1",
+        "sh",
+        "-c",
+        "echo $A",
+    ]);
+    assert_eq!(said.out, "b c\n");
+    let squashed = scratch.ok("commit -q -s -f docker -m said -p c flat");
+    let document: serde_json::Value =
+        serde_json::from_str(&scratch.ok(&format!("image inspect {squashed}"))).unwrap();
+    assert_eq!(document[0]["RootFS"]["Layers"].as_array().unwrap().len(), 1);
+    assert_eq!(document[0]["Comment"], "said");
+    assert_eq!(
+        scratch.ok("run --rm --network none flat cat /tmp/new"),
+        "new"
+    );
+    for (line, words) in [
+        (
+            "commit -m x c y",
+            "messages are only compatible with the docker image format (-f docker)",
+        ),
+        ("commit -f tar c y", "unrecognized image format \"tar\""),
+        (
+            "commit -c FROM=x c y",
+            "invalid change \"FROM=x\" - invalid instruction FROM",
+        ),
+        (
+            "commit nothing y",
+            "no container with name or ID \"nothing\" found: no such container",
+        ),
+    ] {
+        let refused = scratch.minke(line);
+        assert_eq!(
+            (refused.code, refused.err),
+            (125, format!("Error: {words}\n")),
+            "{line}"
+        );
+    }
+    assert!(!scratch.ok("images").contains("localhost/y"));
+}
+
+#[test]
+fn a_commit_of_a_running_container_may_pause_it_and_lets_it_go_on() {
+    let Some(scratch) = Scratch::new() else {
+        return;
+    };
+    scratch.sleeper("c");
+    scratch.ok("commit -q --pause c made");
+    assert_eq!(scratch.state("c"), "running");
+    assert_eq!(scratch.ok("exec c echo alive"), "alive");
+}
+
+#[test]
+fn a_commit_that_was_killed_leaves_nothing() {
+    let Some(scratch) = Scratch::new() else {
+        return;
+    };
+    let fill = "i=0; while [ $i -lt 80 ]; do cat /bin/busybox > /tmp/$i; i=$((i+1)); done";
+    let ran = scratch.run(&[
+        "run",
+        "--network",
+        "none",
+        "--name",
+        "c",
+        IMAGE,
+        "sh",
+        "-c",
+        fill,
+    ]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let temporary = scratch.path("root/overlay/tempdirs");
+    let entries = || fs::read_dir(&temporary).map_or(0, Iterator::count);
+    let mut commit = scratch
+        .command()
+        .args(["commit", "c", "made"])
+        .spawn()
+        .unwrap();
+    until("it unpacks", || entries() > 0);
+    commit.kill().unwrap();
+    commit.wait().unwrap();
+    assert!(!scratch.ok("images").contains("made"));
+    assert_eq!(entries(), 0, "the next command has cleared it away");
+    scratch.ok("commit -q c made");
+    assert_eq!(
+        scratch.ok("run --rm --network none made echo there"),
+        "there"
+    );
+}

@@ -2,6 +2,7 @@
 
 pub(crate) mod attach; // a client's streams and a container's
 pub(crate) mod cleanup; // what is left to do when a container has ended
+pub(crate) mod commit; // an image of it
 pub(crate) mod create; // a record and a writable layer
 pub(crate) mod diff; // what it changed
 pub(crate) mod exec; // one more process

@@ -1,5 +1,6 @@
 //! Images: one operation a file.
 
+pub(crate) mod change; // `commit --change`
 mod configuration; // registries.conf, policy.json, auth.json
 mod hello; // the image in the binary
 mod inspect; // everything about one image

@@ -14,7 +14,7 @@ use crate::config::ImageConfig;
 use crate::descriptor::Descriptor;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
-use crate::media_type::Compression;
+use crate::media_type::{Compression, MediaType};
 use crate::name::ImageName;
 use crate::reference::ImageReference;
 use crate::transport::{CopiedImage, ImageDestination, Layer, LayerForm};
@@ -51,6 +51,31 @@ impl StorageDestination {
             store,
             staged: Mutex::default(),
         }
+    }
+
+    /// Takes a layer that is made here: an uncompressed tar stream whose digest nobody knows
+    /// before. Gives its descriptor, which says `media_type`; `index` is its place, from 0 at
+    /// the base.
+    ///
+    /// # Errors
+    /// The stream's own error, or as the store fails.
+    pub fn put_new_layer(
+        &self,
+        index: usize,
+        media_type: MediaType,
+        stream: &mut dyn Read,
+    ) -> Result<Descriptor> {
+        let unpacking = || failed("unpacking a new layer");
+        let mut stage = self.store.stage().map_err(unpacking())?;
+        let summary = stage.apply(stream).map_err(unpacking())?;
+        let digest = super::ours(&summary.diff_id)?;
+        let blob = Descriptor::new(media_type, digest, summary.size);
+        let staged = Staged {
+            stage,
+            blob: blob.clone(),
+        };
+        self.staged().insert(index, staged);
+        Ok(blob)
     }
 
     fn staged(&self) -> MutexGuard<'_, BTreeMap<usize, Staged>> {
