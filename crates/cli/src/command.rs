@@ -8,6 +8,7 @@ pub mod diff;
 pub mod exec;
 pub mod exists;
 pub mod export;
+pub mod healthcheck;
 pub mod images;
 pub mod info;
 pub mod inspect;

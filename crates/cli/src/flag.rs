@@ -63,6 +63,13 @@ pub fn unsigned(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| syntax("ParseUint", text))
 }
 
+/// Go's `strconv.ParseUint` of a number that has 32 bits here.
+pub fn small(text: &str) -> Result<u32, String> {
+    let number = unsigned(text)?;
+    u32::try_from(number)
+        .map_err(|_| format!("strconv.ParseUint: parsing {text:?}: value out of range"))
+}
+
 /// Go's `strconv.ParseFloat`.
 pub fn float(text: &str) -> Result<f64, String> {
     let number: Option<f64> = text.parse().ok();

@@ -70,6 +70,8 @@ pub fn container(
         stop_signal: optional(life.stop_signal.as_deref(), option::signal::parse)?,
         stop_timeout_seconds: life.stop_timeout,
         restart,
+        timeout_seconds: life.timeout,
+        health: flags.health.read()?,
         remove: flags.rm,
         log: log(life)?,
         cgroup_parent: flags.limits.cgroup_parent.clone(),

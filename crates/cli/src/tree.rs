@@ -1,8 +1,9 @@
 //! All commands, by the words that lead to them.
 
 use crate::command::{
-    attach, cleanup, commit, create, diff, exec, exists, export, images, info, inspect, kill, load,
-    logs, mount, pause, ps, pull, rm, rmi, run, save, start, stop, tag, unpause, version, wait,
+    attach, cleanup, commit, create, diff, exec, exists, export, healthcheck, images, info,
+    inspect, kill, load, logs, mount, pause, ps, pull, rm, rmi, run, save, start, stop, tag,
+    unpause, version, wait,
 };
 use crate::verb::{Verb, verb, verb_alone, verb_inside};
 
@@ -21,6 +22,7 @@ pub const TOP: &[Verb] = &[
     EXEC,
     EXPORT,
     Verb::group("image", "Manage images", IMAGE),
+    Verb::group("healthcheck", "Check the health of containers", HEALTHCHECK),
     verb!("images", "List images", images::ImagesArgs, images::run),
     verb!(
         "info",
@@ -104,6 +106,14 @@ const CONTAINER: &[Verb] = &[
     UNPAUSE,
     WAIT,
 ];
+
+/// What stands after `minke healthcheck`.
+const HEALTHCHECK: &[Verb] = &[verb!(
+    "run",
+    "Check the health of a container once",
+    healthcheck::RunArgs,
+    healthcheck::run
+)];
 
 /// What stands after `minke image`.
 const IMAGE: &[Verb] = &[

@@ -1,7 +1,7 @@
 //! Orders from outside: the fifos `ctl` and `winsz` in the bundle.
 //!
 //! On `ctl` each line holds three numbers: `1 HEIGHT WIDTH` sets the terminal's size,
-//! `2 0 0` reopens the logs. On `winsz` a line holds `HEIGHT WIDTH`.
+//! `2 0 0` reopens the logs, `3 0 0` runs the periodic command now. On `winsz` a line holds `HEIGHT WIDTH`.
 
 use crate::error::{Result, at};
 use rustix::fs::{CWD, Mode, OFlags};
@@ -23,6 +23,8 @@ pub enum Order {
     },
     /// Close and open the log files, which somebody has moved away.
     ReopenLogs,
+    /// Run the periodic command now.
+    RunPeriodic,
 }
 
 impl Order {
@@ -32,6 +34,7 @@ impl Order {
         match kind {
             1 => resize(height, width),
             2 => Some(Order::ReopenLogs),
+            3 => Some(Order::RunPeriodic),
             _ => None,
         }
     }
@@ -142,7 +145,8 @@ mod tests {
             (" 1  24\t80 rest", size(24, 80)),
             ("2 0 0", Some(Order::ReopenLogs)),
             ("0 1 1", None),
-            ("3 1 1", None),
+            ("3 0 0", Some(Order::RunPeriodic)),
+            ("4 1 1", None),
             ("1 24", None),
             ("1 -1 80", None),
             ("1 70000 80", None),

@@ -44,6 +44,7 @@ pub mod log; // where output is kept
 mod monitor; // the loop
 mod notify; // readiness, relayed
 mod oom; // out of memory: ours and the container's
+mod periodic; // a command that is run again and again
 mod poller; // what the loop waits for
 mod role;
 mod runtime; // what the OCI runtime is told and answers

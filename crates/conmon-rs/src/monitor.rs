@@ -8,7 +8,8 @@ use crate::error::{Error, Result, doing};
 use crate::exit::code_of;
 use crate::log::{Logs, Stream};
 use crate::notify::NotifyRelay;
-use crate::oom::{self, OomWatch};
+use crate::oom::{self, OomScore, OomWatch};
+use crate::periodic::Periodic;
 use crate::poller::{Events, Poller, Source};
 use crate::stdio::{Output, Stdio, Written};
 use nix::sys::signal::{SigSet, Signal as SignalName};
@@ -58,6 +59,7 @@ pub(crate) struct Monitor {
     out_of_memory: Option<OomWatch>,
     memory_event: bool,
     notify: Option<NotifyRelay>,
+    periodic: Option<Periodic>,
     _container: Option<OwnedFd>,
     ward: Ward,
     /// The exit code of the ward, once it has ended.
@@ -110,6 +112,7 @@ impl Monitor {
             out_of_memory: None,
             memory_event: false,
             notify: None,
+            periodic: None,
             _container: None,
             ward: Ward::Nobody,
             ended: None,
@@ -146,6 +149,11 @@ impl Monitor {
         Ok(())
     }
 
+    /// Runs a command again and again while the container lives.
+    pub(crate) fn repeat(&mut self, periodic: Periodic) {
+        self.periodic = Some(periodic);
+    }
+
     /// Serves until the runtime has ended; returns its exit code.
     pub(crate) fn await_runtime(&mut self, runtime: Pid) -> Result<i32> {
         self.ward = Ward::Runtime(runtime);
@@ -177,6 +185,7 @@ impl Monitor {
         container: Pid,
         timeout: Option<Duration>,
         options: &Options,
+        oom_score: &OomScore,
     ) -> Result<End> {
         self.ward = Ward::Container(container);
         self.ended = None;
@@ -195,7 +204,10 @@ impl Monitor {
                 kill_group(container);
                 break End::TimedOut;
             }
-            self.turn(&mut events, deadline)?;
+            self.run_periodic(oom_score);
+            let due = self.periodic.as_ref().and_then(Periodic::due);
+            let next = [deadline, due].into_iter().flatten().min();
+            self.turn(&mut events, next)?;
             if std::mem::take(&mut self.memory_event) {
                 self.mark_out_of_memory(options);
             }
@@ -206,6 +218,14 @@ impl Monitor {
         }
         self.logs.finish(!options.no_sync_log);
         Ok(end)
+    }
+
+    fn run_periodic(&mut self, oom_score: &OomScore) {
+        if let Some(periodic) = &mut self.periodic
+            && let Err(error) = periodic.run_if_due(oom_score)
+        {
+            tracing::warn!(error = %error.to_line(), "the periodic command does not run");
+        }
     }
 
     /// Waits once, until something happens, and handles it.
@@ -293,6 +313,8 @@ impl Monitor {
                 while let Ok(Some((ended, status))) = rustix::process::wait(WaitOptions::NOHANG) {
                     if ended == pid {
                         self.ended = Some(code_of(status));
+                    } else if let Some(periodic) = &mut self.periodic {
+                        periodic.reaped(ended);
                     }
                 }
             }
@@ -464,10 +486,12 @@ impl Monitor {
         };
         let mut size = None;
         let mut reopen = false;
+        let mut hurry = false;
         if let Some(fifo) = fifo {
             fifo.read_lines(|line| match read(line) {
                 Some(Order::Resize { height, width }) => size = Some((height, width)),
                 Some(Order::ReopenLogs) => reopen = true,
+                Some(Order::RunPeriodic) => hurry = true,
                 None => tracing::warn!("a control message makes no sense"),
             });
         }
@@ -477,6 +501,9 @@ impl Monitor {
         }
         if reopen {
             self.logs.reopen();
+        }
+        if let Some(periodic) = self.periodic.as_mut().filter(|_| hurry) {
+            periodic.hurry();
         }
     }
 

@@ -10,6 +10,7 @@ use crate::log::Logs;
 use crate::monitor::{End, Monitor, check_terminal};
 use crate::notify::NotifyRelay;
 use crate::oom::OomScore;
+use crate::periodic::Periodic;
 use crate::runtime;
 use crate::stdio::{ContainerEnds, Stdio};
 use crate::sync::{Pipes, Reporter, wait_for_start, wait_or_end};
@@ -100,7 +101,7 @@ fn serve(
     let launched = launch(options, environment, &inheritance, &mut runtime);
     drop(runtime);
     let launched = report(reporter, launched)?;
-    let ended = live(options, &mut monitor, launched, reporter);
+    let ended = live(options, &mut monitor, launched, oom_score, reporter);
     drop(monitor);
     drop(inheritance.pipes);
     fork::close_held(&inheritance.held);
@@ -157,6 +158,9 @@ fn prepare(
     let exit_command = ExitCommand::new(options, environment)?;
     let (stdio, ends) = Stdio::new(options.terminal, options.stdin)?;
     let mut monitor = Monitor::new(options, logs, stdio, console)?;
+    if let Some(periodic) = Periodic::new(options, environment)? {
+        monitor.repeat(periodic);
+    }
     if let Some(bundle) = &options.bundle
         && !passthrough
     {
@@ -254,6 +258,7 @@ fn live(
     options: &Options,
     monitor: &mut Monitor,
     runtime: Pid,
+    oom_score: &OomScore,
     reporter: &mut Reporter,
 ) -> Result<End> {
     let container = create(options, monitor, runtime);
@@ -262,7 +267,7 @@ fn live(
     if options.api_version >= 1 || !options.exec {
         reporter.send(container.as_raw_pid(), "");
     }
-    monitor.await_container(container, options.timeout, options)
+    monitor.await_container(container, options.timeout, options, oom_score)
 }
 
 /// Waits for the runtime; returns the PID it wrote.

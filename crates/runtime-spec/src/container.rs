@@ -1,5 +1,6 @@
 //! What was asked for: the one input that command line, REST API and Kubernetes YAML build.
 
+pub mod health; // health checks
 pub mod lifecycle; // restart, stop, health, logs
 pub mod mount; // what is mounted where
 pub mod namespace; // what is shared with whom
@@ -10,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+pub use health::{Health, HealthCheck, OnFailure, StartupCheck};
 pub use lifecycle::{LogConfig, RestartPolicy};
 pub use mount::{ImageVolumes, Mount, MountKind, MountOptions, Propagation, Relabel, VolumesFrom};
 pub use namespace::{NamespaceMode, Namespaces, NetworkMode, UserMode};
@@ -102,6 +104,8 @@ pub struct ContainerSpec {
     pub timeout_seconds: Option<u64>,
     /// What happens when it ends.
     pub restart: RestartPolicy,
+    /// Whether it is well, and what happens if not.
+    pub health: Health,
     /// Remove it when it ends.
     pub remove: bool,
     /// Where its output goes.

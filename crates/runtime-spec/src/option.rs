@@ -4,6 +4,7 @@ pub mod capability; // --cap-add
 pub mod device; // --device
 pub mod duration; // Go's durations
 pub mod env; // -e
+pub mod health; // --health-cmd
 pub mod log; // --log-opt
 pub mod mount; // --mount
 pub mod port; // -p

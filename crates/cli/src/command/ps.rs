@@ -242,7 +242,7 @@ fn document(container: &ContainerSummary, now: Timestamp) -> Value {
         "Pod": "",
         "PodName": "",
         "Ports": ports,
-        "Restarts": 0,
+        "Restarts": container.restarts,
         "Size": null,
         "StartedAt": seconds(container.started),
         "State": state,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use minke_engine::{Engine, WaitRequest};
+use minke_engine::{Engine, WaitCondition, WaitRequest};
 
 use crate::error::{Error, Exit, Result, Table};
 use crate::output::Output;
@@ -11,6 +11,9 @@ use crate::targets;
 
 #[derive(Debug, Args)]
 pub struct WaitArgs {
+    /// Wait for this and not for the end: a state, healthy, unhealthy
+    #[arg(long, value_delimiter = ',', value_name = "CONDITION")]
+    condition: Vec<String>,
     /// Print -1 where there is no such container
     #[arg(long)]
     ignore: bool,
@@ -26,6 +29,7 @@ pub struct WaitArgs {
 pub fn run(args: WaitArgs, engine: &Engine, out: &mut Output) -> Result<Exit> {
     let request = WaitRequest {
         interval: interval(&args.interval)?,
+        conditions: conditions(&args.condition)?,
     };
     let names = targets::choose(args.names, false, || Ok(Vec::new()))?;
     targets::each(&names, Table::General, out, |name| {
@@ -35,6 +39,15 @@ pub fn run(args: WaitArgs, engine: &Engine, out: &mut Output) -> Result<Exit> {
             Err(error) => Err(error),
         }
     })
+}
+
+fn conditions(words: &[String]) -> Result<Vec<WaitCondition>> {
+    let read = |word: &String| {
+        WaitCondition::parse(word).ok_or_else(|| {
+            Error::refused(format!("unknown container state: {word}: invalid argument"))
+        })
+    };
+    words.iter().map(read).collect()
 }
 
 fn interval(text: &str) -> Result<Duration> {

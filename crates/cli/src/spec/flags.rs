@@ -1,5 +1,6 @@
 //! The flags that `run` and `create` share, one file a group.
 
+pub mod health; // whether it is well
 pub mod life; // labels, restarts, logs
 pub mod limits; // control groups and rlimits
 pub mod place; // file systems, namespaces, networks
@@ -14,6 +15,7 @@ use minke_engine::{CreateRequest, PullPolicy};
 
 use crate::error::Result;
 
+pub use health::HealthFlags;
 pub use life::LifeFlags;
 pub use limits::LimitFlags;
 pub use place::PlaceFlags;
@@ -58,6 +60,8 @@ pub struct ContainerFlags {
     pub limits: LimitFlags,
     #[command(flatten)]
     pub life: LifeFlags,
+    #[command(flatten)]
+    pub health: HealthFlags,
     #[command(flatten)]
     pub source: SourceFlags,
     /// Show this help

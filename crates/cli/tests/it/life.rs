@@ -194,3 +194,19 @@ fn images_are_listed_tagged_saved_and_removed() {
     assert!(scratch.ok("rmi busybox").contains("Deleted: "));
     assert_eq!(scratch.minke("image exists busybox").code, 1);
 }
+
+#[test]
+fn a_run_timeout_ends_it_and_leaves_nothing() {
+    let Some(scratch) = Scratch::new() else {
+        return;
+    };
+    let flags = "run --network none --name c --timeout 1";
+    let ran = scratch.minke(&format!("{flags} {IMAGE} sleep 1000"));
+    assert_eq!(ran.code, 255, "{ran:?}");
+    until("it is cleaned up", || scratch.state("c") == "exited");
+    assert_eq!(
+        scratch.ok("inspect --format {{.State.ExitCode}} c"),
+        "-1",
+        "as Podman has it"
+    );
+}

@@ -7,6 +7,7 @@ mod scratch; // a store of its own, cleaned up
 
 mod bad_input; // codes and words for what is wrong
 mod files; // diff, export, mount, commit
+mod health; // checks
 mod life; // from run to rm
 mod limits; // what a container may do and use
 mod logs; // what they wrote

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use minke_image::Progress;
-use minke_runtime_spec::container::MountKind;
+use minke_runtime_spec::container::{Health, HealthCheck, MountKind, OnFailure};
 use minke_runtime_spec::option::log::LogOptions;
 use minke_runtime_spec::{ContainerSpec, ImageConfig};
 use minke_storage::{ContainerId, CreateContainer};
@@ -296,10 +296,43 @@ fn resolve_spec(spec: &ContainerSpec, image: &ImageConfig) -> Result<ContainerSp
             &image.stop_signal,
         )?);
     }
+    resolve_health(&mut spec.health, image)?;
     let mut labels: BTreeMap<String, String> = image.labels.clone();
     labels.append(&mut spec.labels);
     spec.labels = labels;
     Ok(spec)
+}
+
+/// Takes the image's check where none is asked for, and fills in defaults.
+fn resolve_health(health: &mut Health, image: &ImageConfig) -> Result<()> {
+    let of_image: Option<HealthCheck> = image
+        .healthcheck
+        .clone()
+        .and_then(|check| serde_json::from_value(check).ok());
+    let check = health.check.over(of_image.as_ref());
+    let check = check.filter(|_| !health.disabled);
+    if check.is_none() && health.startup.is_some() {
+        return Err(Error::invalid(
+            "a startup health check needs a health check: set --health-cmd",
+        ));
+    }
+    if check.is_none() && health.on_failure != OnFailure::None {
+        return Err(Error::invalid(format!(
+            "cannot set on-failure action to {} without a health check",
+            health.on_failure.as_str()
+        )));
+    }
+    health.check = check.unwrap_or_default();
+    match health.log_destination.as_deref() {
+        None | Some("" | "local") => Ok(()),
+        Some("events_logger") => Err(Error::Unsupported {
+            what: "the health log destination events_logger".into(),
+        }),
+        Some(dir) if std::path::Path::new(dir).is_dir() => Ok(()),
+        Some(dir) => Err(Error::invalid(format!(
+            "health log destination {dir:?} is no directory"
+        ))),
+    }
 }
 
 /// Two-word names, as Docker's users expect them.

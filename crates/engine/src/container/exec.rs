@@ -219,14 +219,14 @@ impl Engine {
     }
 
     /// Where the files of a container's sessions are: they go with what its start has made.
-    fn exec_dir(&self, record: &Record) -> Result<PathBuf> {
+    pub(super) fn exec_dir(&self, record: &Record) -> Result<PathBuf> {
         let dir = self.persist_dir(&record.id).join("exec");
         crate::engine::make_private_dir(&dir)?;
         Ok(dir)
     }
 
     /// The container's own process with what the request changes.
-    fn exec_process(&self, record: &Record, exec: &ExecRequest) -> Result<Process> {
+    pub(super) fn exec_process(&self, record: &Record, exec: &ExecRequest) -> Result<Process> {
         let path = self.bundle(record)?.join("config.json");
         let text = fs::read(&path).map_err(Error::path("read", &path))?;
         let config: Spec = serde_json::from_slice(&text).map_err(|source| Error::Record {
@@ -322,13 +322,13 @@ fn sweep_sessions(sessions: &Path) {
 
 /// A directory for one exec, gone with it.
 #[derive(Debug)]
-struct ExecDir {
+pub(super) struct ExecDir {
     path: PathBuf,
     errors: fs::File,
 }
 
 impl ExecDir {
-    fn make(parent: PathBuf) -> Result<Self> {
+    pub(super) fn make(parent: PathBuf) -> Result<Self> {
         let path = parent.join(ContainerId::random()?.short());
         crate::engine::make_private_dir(&path)?;
         let log = path.join("errors");
@@ -336,14 +336,18 @@ impl ExecDir {
         Ok(Self { path, errors })
     }
 
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Where the runtime tells what went wrong. The directory goes with the container's end, and
     /// just then there is something to tell: by way of our descriptor the file is there yet.
-    fn errors(&self) -> PathBuf {
+    pub(super) fn errors(&self) -> PathBuf {
         let (us, fd) = (std::process::id(), self.errors.as_raw_fd());
         PathBuf::from(format!("/proc/{us}/fd/{fd}"))
     }
 
-    fn write_process(&self, process: &Process) -> Result<PathBuf> {
+    pub(super) fn write_process(&self, process: &Process) -> Result<PathBuf> {
         let file = self.path.join("process.json");
         write_process(&file, process)?;
         Ok(file)
@@ -406,7 +410,7 @@ fn receive_terminal(listener: &UnixListener, child: &mut Child) -> Result<Option
 }
 
 /// The process's exit code, or what kept the runtime from running it.
-fn code(status: ExitStatus, errors: &Path, runtime: &Runtime) -> Result<i32> {
+pub(super) fn code(status: ExitStatus, errors: &Path, runtime: &Runtime) -> Result<i32> {
     use std::os::unix::process::ExitStatusExt;
     if !status.success()
         && let Some(message) = last_error(errors)

@@ -92,6 +92,7 @@ impl Engine {
             "StartedAt": time(state.started),
             "FinishedAt": time(state.finished.or(exit.map(|exit| exit.time))),
             "CgroupPath": cgroup_path(record),
+            "Health": record.health_check().map(|_| self.health_log(record)),
             "Checkpointed": false,
             "Restored": false,
         })
@@ -313,6 +314,12 @@ fn config_section(record: &Record) -> Value {
         "StopSignal": spec.stop_signal
             .and_then(minke_runtime_spec::option::signal::name)
             .unwrap_or_else(|| "SIGTERM".to_owned()),
+        "Healthcheck": record.health_check(),
+        "StartupHealthCheck": spec.health.startup,
+        "HealthcheckOnFailureAction": spec.health.on_failure.as_str(),
+        "HealthLogDestination": spec.health.log_destination.as_deref().unwrap_or("local"),
+        "HealthcheckMaxLogCount": spec.health.max_log_count.unwrap_or(5),
+        "HealthcheckMaxLogSize": spec.health.max_log_bytes.unwrap_or(500),
         "CreateCommand": config.create_command,
         "Umask": format!("{:04o}", spec.umask.unwrap_or(0o022)),
         "Timeout": spec.timeout_seconds.unwrap_or(0),

@@ -49,8 +49,10 @@ pub struct ContainerSummary {
     pub networks: Vec<String>,
     /// Mount points of what is mounted into it.
     pub mounts: Vec<String>,
-    /// Its health, where it has a check.
+    /// Its health, where it has a check and runs.
     pub health: Option<String>,
+    /// How often its restart policy has started it again.
+    pub restarts: u32,
 }
 
 /// A published port, or a range of them.
@@ -84,14 +86,20 @@ impl Engine {
             };
             let (state, exit) = self.status(&record);
             if request.all || state.is_alive() {
-                found.push(summary(record, state, exit));
+                let health = self.health_status(&record, state);
+                found.push(summary(record, state, exit, health));
             }
         }
         Ok(found)
     }
 }
 
-fn summary(record: Record, state: ContainerState, exit: Option<Exit>) -> ContainerSummary {
+fn summary(
+    record: Record,
+    state: ContainerState,
+    exit: Option<Exit>,
+    health: Option<String>,
+) -> ContainerSummary {
     let ports = published(&record);
     let config = record.config;
     let facts = record.state;
@@ -115,7 +123,8 @@ fn summary(record: Record, state: ContainerState, exit: Option<Exit>) -> Contain
             .map(|mount| mount.destination.clone())
             .collect(),
         labels: config.spec.labels,
-        health: None,
+        health,
+        restarts: facts.restarts,
         id: record.id,
         name: record.name,
         state,

@@ -8,6 +8,7 @@ pub(crate) mod diff; // what it changed
 pub(crate) mod exec; // one more process
 mod export; // its files as a tar stream
 mod files; // resolv.conf, hosts, hostname
+pub(crate) mod health; // whether it is well
 mod host; // this machine, for the configuration
 mod inspect; // everything about one container
 mod kill; // a signal

@@ -92,6 +92,10 @@ impl Engine {
         }
         if record.config.conmon.is_none() {
             command.arg("--exit-again");
+            command.args(self.periodic_command(record));
+        }
+        if let Some(seconds) = record.config.spec.timeout_seconds.filter(|time| *time > 0) {
+            command.args(["--timeout", &seconds.to_string()]);
         }
         command.args(self.exit_command(record));
         let streams = match record.config.log_driver.as_str() {
@@ -128,6 +132,27 @@ impl Engine {
         ];
         for word in words {
             args.push("--exit-command-arg".into());
+            args.push(word);
+        }
+        args
+    }
+
+    /// What our monitor runs while the container lives: its health check.
+    fn periodic_command(&self, record: &Record) -> Vec<std::ffi::OsString> {
+        let Some(interval) = record.health_interval() else {
+            return Vec::new();
+        };
+        let mut words = self.same_places();
+        words.extend(["healthcheck", "run", "--again"].map(Into::into));
+        words.push(record.id.clone().into());
+        let mut args = vec![
+            "--periodic-delay".into(),
+            interval.as_millis().to_string().into(),
+            "--periodic-command".into(),
+            self.options.self_exe.clone().into(),
+        ];
+        for word in words {
+            args.push("--periodic-command-arg".into());
             args.push(word);
         }
         args

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::health::StartupState;
 use jiff::Timestamp;
 use minke_network::netavark::{NetworkOptions, StatusBlock};
 use minke_runtime_spec::{Clamp, ContainerSpec, ImageConfig};
@@ -98,6 +99,10 @@ pub(crate) struct State {
     pub stopped_by_user: bool,
     /// How long the policy waited the last time, in milliseconds; 0 before the first.
     pub backoff_ms: u64,
+    /// It was ended to be started again, whatever the policy.
+    pub restart_wanted: bool,
+    /// Where its start-up health check stands.
+    pub startup: StartupState,
     /// The policy's next attempt, while it is waited for.
     pub again: Option<Again>,
 }

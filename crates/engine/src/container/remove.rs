@@ -77,6 +77,7 @@ impl Engine {
         self.remove_stored(&id, record.config.layer.parse().ok())?;
         let own = self.store()?.container_directory(&id);
         remove_log(&record.config, &own)?;
+        remove_file(&self.health_log_path(record)?)?;
         if let Some(path) = &record.config.cidfile {
             remove_file(path)?;
         }

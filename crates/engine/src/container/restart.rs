@@ -215,6 +215,9 @@ impl Engine {
 /// known is a failure.
 fn wants_restart(record: &Record) -> bool {
     let state = &record.state;
+    if state.restart_wanted {
+        return true;
+    }
     if state.stopped_by_user {
         return false;
     }

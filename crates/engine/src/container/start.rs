@@ -101,7 +101,9 @@ impl Engine {
         state.started = None;
         state.stopper = None;
         state.oom_killed = false;
+        state.restart_wanted = false;
         state.error.clear();
+        self.begin_health(&mut locked.record)?;
         locked.save(self)?;
         let started = self.set_up(locked).and_then(|runtime| {
             // Before it is true: killed after this, we leave one that the next start lets go.
@@ -114,6 +116,7 @@ impl Engine {
             self.take_back(locked, &error);
             return Err(error);
         }
+        self.hurry_health(&locked.record);
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use minke_runtime_spec::ContainerSpec;
 use minke_sys::pidfd::PidFd;
 use minke_sys::proc::ProcessId;
 
@@ -41,9 +42,8 @@ impl Engine {
             runtime.set_paused(&id, false)?;
         }
         let spec = &locked.record.config.spec;
-        let signal = spec.stop_signal.unwrap_or(libc::SIGTERM);
-        let own = spec.stop_timeout_seconds.map(Duration::from_secs);
-        let timeout = request.timeout.or(own).unwrap_or(DEFAULT_TIMEOUT);
+        let (signal, own) = patience(spec);
+        let timeout = request.timeout.unwrap_or(own);
         // What the monitor's exit command would do, in case that it was killed.
         let clean = CleanupRequest {
             remove: spec.remove,
@@ -57,6 +57,7 @@ impl Engine {
             .and_then(|init| init.open().ok());
         if status != ContainerState::Created && status != ContainerState::Exited {
             locked.record.state.stopped_by_user = true;
+            locked.record.state.restart_wanted = false;
         }
         let Some(process) = init else {
             locked.save(self)?;
@@ -71,6 +72,28 @@ impl Engine {
         self.cleanup(&id, &clean)?;
         Ok(Some(id))
     }
+
+    /// Ends a container so that who cleans up after it starts it again, whatever its policy.
+    pub(crate) fn stop_to_restart(&self, name: &str) -> Result<()> {
+        let mut locked = self.find_and_lock(name)?;
+        let (status, _) = self.status(&locked.record);
+        let init = locked.record.state.init.filter(|_| status.is_alive());
+        let Some(process) = init.and_then(|init| init.open().ok()) else {
+            return Ok(());
+        };
+        locked.record.state.restart_wanted = true;
+        locked.save(self)?;
+        let (signal, timeout) = patience(&locked.record.config.spec);
+        drop(locked);
+        end(&process, signal, timeout)
+    }
+}
+
+/// How a container is asked to end, and how long it is waited for.
+fn patience(spec: &ContainerSpec) -> (i32, Duration) {
+    let own = spec.stop_timeout_seconds.map(Duration::from_secs);
+    let signal = spec.stop_signal.unwrap_or(libc::SIGTERM);
+    (signal, own.unwrap_or(DEFAULT_TIMEOUT))
 }
 
 /// Signals, waits, kills, waits.

@@ -1,4 +1,4 @@
-//! `wait`: for a container's end.
+//! `wait`: for a container's end, or another condition.
 
 use std::time::Duration;
 
@@ -7,29 +7,93 @@ use super::status::ContainerState;
 use crate::Engine;
 use crate::error::{Error, Result};
 
-/// How to wait.
+/// How to wait, and for what.
 #[derive(Debug, Clone)]
 pub struct WaitRequest {
     /// How often to look where there is nothing to wait on.
     pub interval: Duration,
+    /// Any of these; none is the container's end.
+    pub conditions: Vec<WaitCondition>,
+}
+
+/// What may be waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WaitCondition {
+    /// The container is in this state.
+    State(ContainerState),
+    /// It runs, and its last check was good.
+    Healthy,
+    /// It runs, and its checks have failed too often.
+    Unhealthy,
+    /// It is gone.
+    Removing,
+}
+
+impl WaitCondition {
+    /// Reads Podman's word.
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "created" | "configured" => Self::State(ContainerState::Created),
+            "running" => Self::State(ContainerState::Running),
+            "paused" => Self::State(ContainerState::Paused),
+            "stopping" => Self::State(ContainerState::Stopping),
+            "stopped" | "exited" => Self::State(ContainerState::Exited),
+            "restarting" => Self::State(ContainerState::Restarting),
+            "removing" => Self::Removing,
+            "healthy" => Self::Healthy,
+            "unhealthy" => Self::Unhealthy,
+            _ => return None,
+        })
+    }
 }
 
 impl Default for WaitRequest {
     fn default() -> Self {
         Self {
             interval: Duration::from_millis(250),
+            conditions: Vec::new(),
         }
     }
 }
 
 impl Engine {
-    /// Waits until a container has ended and gives its exit code; 0 for one never started.
+    /// Waits until a container has ended and gives its exit code, 0 for one never started; or
+    /// until a condition holds, and gives -1 where there is no code.
     ///
     /// # Errors
-    /// No such container.
+    /// No such container. It is waited for to be healthy or not, and has no check.
     pub fn wait(&self, name: &str, request: &WaitRequest) -> Result<i32> {
         let record = self.find(name)?;
-        self.wait_record(&record, request)
+        let wanted = &request.conditions;
+        if wanted.is_empty() || *wanted == [WaitCondition::State(ContainerState::Exited)] {
+            return self.wait_record(&record, request);
+        }
+        let about_health = [WaitCondition::Healthy, WaitCondition::Unhealthy];
+        if record.health_check().is_none() && wanted.iter().all(|c| about_health.contains(c)) {
+            let text = format!("container {} has no defined healthcheck", record.id);
+            return Err(Error::invalid(text));
+        }
+        loop {
+            let now = self.database()?.get(&record.id)?;
+            let Some(now) = now.and_then(|record| self.settled(record)) else {
+                return Ok(self.exit_file(&record).map_or(-1, |exit| exit.code));
+            };
+            if wanted.iter().any(|&condition| self.holds(&now, condition)) {
+                return Ok(self.status(&now).1.map_or(-1, |exit| exit.code));
+            }
+            std::thread::sleep(request.interval);
+        }
+    }
+
+    fn holds(&self, record: &Record, condition: WaitCondition) -> bool {
+        let (state, _) = self.status(record);
+        let health = || self.health_status(record, state);
+        match condition {
+            WaitCondition::State(wanted) => state == wanted,
+            WaitCondition::Healthy => health().as_deref() == Some("healthy"),
+            WaitCondition::Unhealthy => health().as_deref() == Some("unhealthy"),
+            WaitCondition::Removing => false,
+        }
     }
 
     pub(crate) fn wait_record(&self, record: &Record, request: &WaitRequest) -> Result<i32> {

@@ -22,6 +22,9 @@ pub struct LifeFlags {
     /// Seconds to wait before it is killed (default 10)
     #[arg(long, value_parser = unsigned, value_name = "SECONDS")]
     pub stop_timeout: Option<u64>,
+    /// Seconds after which it is killed
+    #[arg(long, value_parser = unsigned, value_name = "SECONDS")]
+    pub timeout: Option<u64>,
     /// Where its output goes: k8s-file, json-file, journald, none, passthrough
     #[arg(long, value_name = "DRIVER")]
     pub log_driver: Option<String>,
