@@ -1,9 +1,22 @@
 //! The keys that leave a container running: `ctrl-p,ctrl-q`.
 
+use minke_engine::Engine;
+
 use crate::error::{Error, Result};
 
 /// What is used where nothing was asked.
 pub const DEFAULT: &str = "ctrl-p,ctrl-q";
+
+/// The keys typed, else those of containers.conf, else the usual ones.
+///
+/// # Errors
+/// As [`parse`].
+pub fn chosen(typed: Option<&str>, engine: &Engine) -> Result<Vec<u8>> {
+    match typed {
+        Some(text) => parse(text),
+        None => parse(engine.detach_keys()?.as_deref().unwrap_or(DEFAULT)),
+    }
+}
 
 /// The bytes that the keys send. No text is no keys: detaching is off.
 ///

@@ -14,6 +14,7 @@ use minke_runtime_spec::container::{
 use minke_runtime_spec::option;
 
 use crate::error::{Error, Result};
+use flags::service::absolute;
 use flags::{ContainerFlags, LifeFlags, LimitFlags, PlaceFlags, PrivilegeFlags, ProcessFlags};
 
 /// The container that `flags` and the words after them ask for. `environment` is this process's.
@@ -31,6 +32,7 @@ pub fn container(
     let place = &flags.place;
     let life = &flags.life;
     let restart = restart(flags)?;
+    let (preserve_fds, preserve_fd) = flags.service.preserve.read()?;
     Ok(ContainerSpec {
         name: flags.name.clone(),
         image: image.clone(),
@@ -72,6 +74,11 @@ pub fn container(
         restart,
         timeout_seconds: life.timeout,
         health: flags.health.read()?,
+        sdnotify: flags.service.mode()?,
+        preserve_fds,
+        preserve_fd,
+        monitor_pid_file: absolute(flags.service.conmon_pidfile.as_ref())?,
+        pid_file: absolute(flags.service.pidfile.as_ref())?,
         remove: flags.rm,
         log: log(life)?,
         cgroup_parent: flags.limits.cgroup_parent.clone(),

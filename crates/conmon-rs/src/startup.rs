@@ -162,11 +162,13 @@ fn prepare(
         monitor.repeat(periodic);
     }
     if let Some(bundle) = &options.bundle
+        && let Some(host) = &options.sdnotify_socket
+    {
+        monitor.relay_readiness(NotifyRelay::bind(bundle, host)?)?;
+    }
+    if let Some(bundle) = &options.bundle
         && !passthrough
     {
-        if let Some(host) = &options.sdnotify_socket {
-            monitor.relay_readiness(NotifyRelay::bind(bundle, host)?)?;
-        }
         monitor.open_to_callers(options, bundle)?;
     }
     let start = RuntimeStart {

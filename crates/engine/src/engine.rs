@@ -78,6 +78,14 @@ impl Engine {
         Ok(self.conf.get_or_init(|| loaded))
     }
 
+    /// The keys that leave an attached container by containers.conf, as typed there.
+    ///
+    /// # Errors
+    /// A configuration file that does not parse.
+    pub fn detach_keys(&self) -> Result<Option<String>> {
+        Ok(self.conf()?.detach_keys.clone())
+    }
+
     /// This boot, as records name it.
     pub(crate) fn boot_id(&self) -> Result<&str> {
         if let Some(id) = self.boot_id.get() {

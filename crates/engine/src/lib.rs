@@ -56,6 +56,7 @@ pub use container::health::HealthResult;
 pub use container::list::{ContainerSummary, ListRequest, PublishedPort};
 pub use container::logs::{LogLine, LogStream, LogsRequest};
 pub use container::mount::{MountedContainer, UnmountRequest};
+pub use container::preserve::Preserve;
 pub use container::remove::RemoveRequest;
 pub use container::status::ContainerState;
 pub use container::stop::StopRequest;

@@ -8,11 +8,12 @@ pub mod resources; // limits
 pub mod security; // privileges
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 pub use health::{Health, HealthCheck, OnFailure, StartupCheck};
-pub use lifecycle::{LogConfig, RestartPolicy};
+pub use lifecycle::{LogConfig, RestartPolicy, SdNotify};
 pub use mount::{ImageVolumes, Mount, MountKind, MountOptions, Propagation, Relabel, VolumesFrom};
 pub use namespace::{NamespaceMode, Namespaces, NetworkMode, UserMode};
 pub use resources::Resources;
@@ -106,6 +107,16 @@ pub struct ContainerSpec {
     pub restart: RestartPolicy,
     /// Whether it is well, and what happens if not.
     pub health: Health,
+    /// Who tells a service manager that it is ready.
+    pub sdnotify: SdNotify,
+    /// How many of the caller's descriptors from 3 on it gets, when the caller starts it.
+    pub preserve_fds: u32,
+    /// Which of them it gets, in place of a number of them.
+    pub preserve_fd: Vec<u32>,
+    /// A further place for the monitor's pid.
+    pub monitor_pid_file: Option<PathBuf>,
+    /// A further place for its own.
+    pub pid_file: Option<PathBuf>,
     /// Remove it when it ends.
     pub remove: bool,
     /// Where its output goes.

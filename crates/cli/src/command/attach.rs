@@ -12,8 +12,8 @@ use crate::targets;
 #[derive(Debug, Args)]
 pub struct AttachArgs {
     /// Keys that leave it running
-    #[arg(long, value_name = "KEYS", default_value = detach_keys::DEFAULT)]
-    detach_keys: String,
+    #[arg(long, value_name = "KEYS")]
+    detach_keys: Option<String>,
     /// Do not pass stdin on
     #[arg(long)]
     no_stdin: bool,
@@ -28,7 +28,7 @@ pub struct AttachArgs {
 /// Attaches to a running container. The exit code is its process's.
 pub fn run(args: AttachArgs, engine: &Engine, _: &mut Output) -> Result<Exit> {
     let name = targets::only(args.names, "minke attach")?;
-    let keys = detach_keys::parse(&args.detach_keys)?;
+    let keys = detach_keys::chosen(args.detach_keys.as_deref(), engine)?;
     let session = Session {
         stdin: !args.no_stdin,
         sig_proxy: args.sig_proxy.unwrap_or(true),

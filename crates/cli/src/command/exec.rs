@@ -3,14 +3,15 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use minke_engine::{Engine, ExecRequest};
+use minke_engine::{Engine, ExecRequest, Preserve};
 
 use super::session::{self, Session};
 use crate::detach_keys;
 use crate::error::{Error, Exit, Result, Table};
 use crate::globals;
 use crate::output::Output;
-use crate::spec::{self, flags::ProcessFlags};
+use crate::spec;
+use crate::spec::flags::{PreserveFlags, ProcessFlags};
 use crate::targets;
 
 #[derive(Debug, Args)]
@@ -19,8 +20,8 @@ pub struct ExecArgs {
     #[arg(short, long)]
     detach: bool,
     /// Keys that leave it running
-    #[arg(long, value_name = "KEYS", default_value = detach_keys::DEFAULT)]
-    detach_keys: String,
+    #[arg(long, value_name = "KEYS")]
+    detach_keys: Option<String>,
     /// Environment variable: KEY=VALUE, or KEY or KEY* for values of this environment
     #[arg(short, long)]
     env: Vec<String>,
@@ -42,6 +43,12 @@ pub struct ExecArgs {
     /// Directory to start in
     #[arg(short, long, value_name = "DIR")]
     workdir: Option<String>,
+    /// Nothing more: a command in the foreground has no session on record
+    #[arg(long)]
+    #[allow(dead_code)] // it is always so
+    no_session: bool,
+    #[command(flatten)]
+    preserve: PreserveFlags,
     /// CONTAINER COMMAND [ARG...]
     #[arg(trailing_var_arg = true, value_name = "CONTAINER COMMAND [ARG...]")]
     words: Vec<String>,
@@ -58,7 +65,7 @@ pub fn run(args: ExecArgs, engine: &Engine, out: &mut Output) -> Result<Exit> {
             "must provide a non-empty command to start an exec session: invalid argument",
         ));
     }
-    let request = request(&args, command)?;
+    let request = request(&args, command, engine)?;
     if args.detach {
         out.line(&engine.exec_detached(name, &request)?)?;
         return Ok(Exit::OK);
@@ -74,13 +81,20 @@ pub fn run(args: ExecArgs, engine: &Engine, out: &mut Output) -> Result<Exit> {
     }
 }
 
-fn request(args: &ExecArgs, command: &[String]) -> Result<ExecRequest> {
+fn request(args: &ExecArgs, command: &[String], engine: &Engine) -> Result<ExecRequest> {
     let variables = ProcessFlags {
         env: args.env.clone(),
         env_file: args.env_file.clone(),
         ..ProcessFlags::default()
     };
+    let (count, listed) = args.preserve.read()?;
+    if args.detach && (count > 0 || !listed.is_empty()) {
+        return Err(Error::refused(
+            "--preserve-fds and --preserve-fd are not supported with --detach",
+        ));
+    }
     Ok(ExecRequest {
+        preserve: Preserve { count, listed },
         command: command.to_vec(),
         tty: args.tty,
         stdin: args.interactive,
@@ -88,6 +102,6 @@ fn request(args: &ExecArgs, command: &[String]) -> Result<ExecRequest> {
         user: args.user.clone(),
         workdir: args.workdir.clone(),
         privileged: args.privileged,
-        detach_keys: detach_keys::parse(&args.detach_keys)?,
+        detach_keys: detach_keys::chosen(args.detach_keys.as_deref(), engine)?,
     })
 }

@@ -20,8 +20,8 @@ pub struct RunArgs {
     #[arg(short, long)]
     detach: bool,
     /// Keys that leave it running
-    #[arg(long, value_name = "KEYS", default_value = detach_keys::DEFAULT)]
-    detach_keys: String,
+    #[arg(long, value_name = "KEYS")]
+    detach_keys: Option<String>,
     /// Pass signals on to it (default true)
     #[arg(long)]
     sig_proxy: Option<bool>,
@@ -44,7 +44,10 @@ pub fn run(args: RunArgs, engine: &Engine, out: &mut Output) -> Result<Exit> {
             "the '--log-driver passthrough' option cannot be used on a TTY",
         ));
     }
-    let session = session(&args)?;
+    let session = session(
+        &args,
+        detach_keys::chosen(args.detach_keys.as_deref(), engine)?,
+    )?;
     session::warn_without_terminal(args.container.interactive, args.container.tty);
     let created = match create(&args.container, &args.words, engine) {
         Ok(id) => id,
@@ -94,7 +97,7 @@ fn remove(engine: &Engine, id: &str) {
 }
 
 /// What `--attach`, `-i` and `-t` say of the streams.
-fn session(args: &RunArgs) -> Result<Session> {
+fn session(args: &RunArgs, detach_keys: Vec<u8>) -> Result<Session> {
     let flags = &args.container;
     let (stdin, stdout, stderr) = match flags.attach.as_slice() {
         [] => (flags.interactive, true, true),
@@ -106,7 +109,7 @@ fn session(args: &RunArgs) -> Result<Session> {
         stderr,
         terminal: flags.tty,
         sig_proxy: args.sig_proxy.unwrap_or(true),
-        detach_keys: detach_keys::parse(&args.detach_keys)?,
+        detach_keys,
     })
 }
 
@@ -118,7 +121,7 @@ mod tests {
         RunArgs {
             container,
             detach: false,
-            detach_keys: detach_keys::DEFAULT.to_owned(),
+            detach_keys: None,
             sig_proxy: None,
             words: vec!["i".to_owned()],
         }
@@ -126,19 +129,25 @@ mod tests {
 
     #[test]
     fn output_is_attached_by_default_and_input_when_asked_for() {
-        let plain = session(&args(ContainerFlags::default())).unwrap();
+        let plain = session(&args(ContainerFlags::default()), Vec::new()).unwrap();
         assert!(!plain.stdin && plain.stdout && plain.stderr && plain.sig_proxy);
-        let interactive = session(&args(ContainerFlags {
-            interactive: true,
-            tty: true,
-            ..ContainerFlags::default()
-        }))
+        let interactive = session(
+            &args(ContainerFlags {
+                interactive: true,
+                tty: true,
+                ..ContainerFlags::default()
+            }),
+            Vec::new(),
+        )
         .unwrap();
         assert!(interactive.stdin && interactive.terminal);
-        let chosen = session(&args(ContainerFlags {
-            attach: vec!["stderr".to_owned()],
-            ..ContainerFlags::default()
-        }))
+        let chosen = session(
+            &args(ContainerFlags {
+                attach: vec!["stderr".to_owned()],
+                ..ContainerFlags::default()
+            }),
+            Vec::new(),
+        )
         .unwrap();
         assert!(!chosen.stdin && !chosen.stdout && chosen.stderr);
     }

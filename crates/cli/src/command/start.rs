@@ -21,8 +21,8 @@ pub struct StartArgs {
     #[arg(short, long)]
     interactive: bool,
     /// Keys that leave it running
-    #[arg(long, value_name = "KEYS", default_value = detach_keys::DEFAULT)]
-    detach_keys: String,
+    #[arg(long, value_name = "KEYS")]
+    detach_keys: Option<String>,
     /// Pass signals on to it (default true when attached)
     #[arg(long)]
     sig_proxy: Option<bool>,
@@ -61,7 +61,7 @@ fn check(args: &StartArgs, is_attached: bool) -> Result<()> {
 
 fn stay(args: &StartArgs, engine: &Engine) -> Result<Exit> {
     let name = targets::only(args.names.clone(), "minke start")?;
-    let keys = detach_keys::parse(&args.detach_keys)?;
+    let keys = detach_keys::chosen(args.detach_keys.as_deref(), engine)?;
     let session = Session {
         stdin: args.interactive,
         sig_proxy: args.sig_proxy.unwrap_or(true),

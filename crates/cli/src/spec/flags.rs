@@ -6,6 +6,7 @@ pub mod limits; // control groups and rlimits
 pub mod place; // file systems, namespaces, networks
 pub mod privileges; // capabilities, devices, kernel parameters
 pub mod process; // what runs, as whom, with which variables
+pub mod service; // readiness, descriptors, pid files
 pub mod source; // where the image comes from
 
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ pub use limits::LimitFlags;
 pub use place::PlaceFlags;
 pub use privileges::PrivilegeFlags;
 pub use process::ProcessFlags;
+pub use service::{PreserveFlags, ServiceFlags};
 pub use source::{RegistryFlags, SourceFlags, pull_policy};
 
 // What a container is to be like.
@@ -62,6 +64,8 @@ pub struct ContainerFlags {
     pub life: LifeFlags,
     #[command(flatten)]
     pub health: HealthFlags,
+    #[command(flatten)]
+    pub service: ServiceFlags,
     #[command(flatten)]
     pub source: SourceFlags,
     /// Show this help

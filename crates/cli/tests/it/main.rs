@@ -13,4 +13,5 @@ mod limits; // what a container may do and use
 mod logs; // what they wrote
 mod restart; // started again
 mod robust; // the command dies, the container does not
+mod service; // under a service manager
 mod terminal; // -it

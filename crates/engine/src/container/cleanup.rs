@@ -219,6 +219,13 @@ impl Engine {
         let bundle = self.bundle(&locked.record)?;
         self.unstage_mounts(&locked.record, &bundle)?;
         remove_tree(&bundle)?;
+        let spec = &locked.record.config.spec;
+        for file in [&spec.pid_file, &spec.monitor_pid_file]
+            .into_iter()
+            .flatten()
+        {
+            remove_file(file)?;
+        }
         remove_tree(&self.persist_dir(&locked.record.id))
     }
 

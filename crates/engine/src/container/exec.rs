@@ -18,6 +18,7 @@ use oci_spec::runtime::{Process, Spec, User};
 
 use super::attach::{AttachRequest, Relay};
 use super::monitor::{Protected, Streams, accept, run_to_report};
+use super::preserve::Preserve;
 use super::record::Record;
 use super::runtime::Runtime;
 use super::status::ContainerState;
@@ -41,6 +42,8 @@ pub struct ExecRequest {
     pub workdir: Option<String>,
     /// With every capability.
     pub privileged: bool,
+    /// Which of this process's descriptors it gets; not with `exec_detached`.
+    pub preserve: Preserve,
     /// As [`AttachRequest::detach_keys`].
     pub detach_keys: Vec<u8>,
 }
@@ -80,6 +83,13 @@ impl Engine {
         command.arg("--log").arg(&errors);
         command.args(["--log-format", "json", "exec", "--process"]);
         command.arg(&file);
+        if exec.preserve != Preserve::default() {
+            if !exec.preserve.open_up()? {
+                return Err(Error::invalid("a descriptor to preserve is not open"));
+            }
+            let count = exec.preserve.runtime_count();
+            command.args(["--preserve-fds", &count.to_string()]);
+        }
         if !exec.tty {
             command.arg(&record.id);
             command

@@ -192,6 +192,9 @@ impl Engine {
         if restart {
             return self.end_for_health(&record, OnFailure::Restart);
         }
+        if log.status == HEALTHY && was.status != HEALTHY {
+            self.tell_healthy(&record);
+        }
         if log.status == UNHEALTHY && !is_startup {
             return self.end_for_health(&record, record.config.spec.health.on_failure);
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 use minke_runtime_spec::container::{Mount, MountKind, NamespaceMode, NetworkMode, RestartPolicy};
@@ -30,6 +31,10 @@ impl Engine {
         let bundle = self.bundle(&record)?;
         let generated = generated_config(&bundle);
         let file = |name: &str| bundle.join(name).display().to_string();
+        let pid_file = |own: &Option<PathBuf>, name: &str| match own {
+            Some(path) => path.display().to_string(),
+            None => file(name),
+        };
         Ok(json!({
             "Id": record.id,
             "Created": config.created.to_string(),
@@ -45,8 +50,8 @@ impl Engine {
             "StaticDir": self.store()?.container_directory(&record.id.parse()?),
             "OCIConfigPath": file("config.json"),
             "OCIRuntime": self.runtime(&record)?.name(),
-            "ConmonPidFile": file("conmon.pid"),
-            "PidFile": file("pidfile"),
+            "ConmonPidFile": pid_file(&config.spec.monitor_pid_file, "conmon.pid"),
+            "PidFile": pid_file(&config.spec.pid_file, "pidfile"),
             "Name": record.name,
             "RestartCount": record.state.restarts,
             "Driver": self.places.store.driver,
@@ -314,6 +319,7 @@ fn config_section(record: &Record) -> Value {
         "StopSignal": spec.stop_signal
             .and_then(minke_runtime_spec::option::signal::name)
             .unwrap_or_else(|| "SIGTERM".to_owned()),
+        "sdNotifyMode": spec.sdnotify.as_str(),
         "Healthcheck": record.health_check(),
         "StartupHealthCheck": spec.health.startup,
         "HealthcheckOnFailureAction": spec.health.on_failure.as_str(),

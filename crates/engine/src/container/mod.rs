@@ -20,6 +20,8 @@ pub(crate) mod mount; // its files on the host
 mod mounts; // which mounts it has
 mod network; // its networks
 mod pause; // the freezer
+pub(crate) mod preserve; // the caller's descriptors
+mod readiness; // for a service manager
 pub(crate) mod record; // what is stored
 pub(crate) mod remove; // without a trace
 mod restart; // when it has ended, and its policy

@@ -6,12 +6,15 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use minke_runtime_spec::ContainerSpec;
 use minke_runtime_spec::option::log::LogOptions;
 use minke_sys::proc::ProcessId;
 use rustix::io::FdFlags;
 use serde::Deserialize;
 
 use super::attach::PASSTHROUGH;
+use super::preserve::Preserve;
+use super::readiness::relays;
 use super::record::Record;
 use super::runtime::Runtime;
 use crate::Engine;
@@ -56,8 +59,11 @@ impl Engine {
         let exits = self.runtime_dir("exits")?;
         let persist = self.persist_dir(&record.id);
         crate::engine::make_private_dir(&persist)?;
-        let pid_file = bundle.join("pidfile");
-        let monitor_pid_file = bundle.join("conmon.pid");
+        let spec = &record.config.spec;
+        let pid_file = spec.pid_file.clone();
+        let pid_file = pid_file.unwrap_or_else(|| bundle.join("pidfile"));
+        let monitor_pid_file = spec.monitor_pid_file.clone();
+        let monitor_pid_file = monitor_pid_file.unwrap_or_else(|| bundle.join("conmon.pid"));
         let protected = Protected::new(record, &self.options.self_exe)?;
         let mut command = protected.monitor(record);
         command
@@ -83,6 +89,14 @@ impl Engine {
         command.args(log_limits(record)?);
         for arg in &runtime.args {
             command.arg("--runtime-arg").arg(arg);
+        }
+        command.args(preserved(spec)?);
+        // The container's own is another.
+        command.env_remove("NOTIFY_SOCKET");
+        if let Some(socket) = &record.state.notify_socket
+            && relays(record)
+        {
+            command.arg("--sdnotify-socket").arg(socket);
         }
         if record.config.spec.terminal {
             command.arg("-t");
@@ -232,6 +246,26 @@ fn log_argument(record: &Record) -> std::ffi::OsString {
     let mut argument = std::ffi::OsString::from(format!("{}:", config.log_driver));
     argument.push(&config.log_path);
     argument
+}
+
+/// What the runtime is told of the caller's descriptors. Who starts the container again has them
+/// no more: it goes without.
+fn preserved(spec: &ContainerSpec) -> Result<Vec<String>> {
+    let preserve = Preserve {
+        count: spec.preserve_fds,
+        listed: spec.preserve_fd.clone(),
+    };
+    if preserve == Preserve::default() {
+        return Ok(Vec::new());
+    }
+    let count = preserve.runtime_count();
+    if !preserve.open_up()? {
+        tracing::warn!("the descriptors to preserve are not open: none is passed");
+        return Ok(Vec::new());
+    }
+    let word = "--runtime-opt".to_owned();
+    let option = "--preserve-fds".to_owned();
+    Ok(vec![word.clone(), option, word, count.to_string()])
 }
 
 /// How large the log may grow, and with our own monitor how many files are kept of it.

@@ -101,6 +101,8 @@ pub(crate) struct State {
     pub backoff_ms: u64,
     /// It was ended to be started again, whatever the policy.
     pub restart_wanted: bool,
+    /// The socket of the service manager that it was started by.
+    pub notify_socket: Option<PathBuf>,
     /// Where its start-up health check stands.
     pub startup: StartupState,
     /// The policy's next attempt, while it is waited for.

@@ -83,6 +83,7 @@ impl Engine {
         state.restarts = 0;
         state.backoff_ms = 0;
         state.stopped_by_user = false;
+        state.notify_socket = self.notify_socket(&locked.record.config.spec);
         self.launch(locked, before)
     }
 
@@ -116,6 +117,7 @@ impl Engine {
             self.take_back(locked, &error);
             return Err(error);
         }
+        self.tell_started(&locked.record);
         self.hurry_health(&locked.record);
         Ok(())
     }
@@ -181,10 +183,11 @@ impl Engine {
             uid: outside(host.user.uid, &host.uid_mappings),
             gid: outside(host.user.gid, &host.gid_mappings),
         };
-        let spec = ContainerSpec {
+        let mut spec = ContainerSpec {
             mounts: self.stage_mounts(&locked.record, &root, owner, bundle)?,
             ..config.spec.clone()
         };
+        self.add_notify(&locked.record, bundle, &mut spec)?;
         let generated = minke_runtime_spec::generate(&spec, &config.image, &host)?;
         self.check_workdir(locked, &root, &generated.spec)?;
         let path = bundle.join("config.json");

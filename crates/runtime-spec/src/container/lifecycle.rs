@@ -22,6 +22,33 @@ pub enum RestartPolicy {
     },
 }
 
+/// Who tells a service manager that the container is ready.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SdNotify {
+    /// Itself, by a socket it is given.
+    #[default]
+    Container,
+    /// The engine, once it runs.
+    Conmon,
+    /// The engine, once it is healthy.
+    Healthy,
+    /// Nobody.
+    Ignore,
+}
+
+impl SdNotify {
+    /// Podman's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Container => "container",
+            Self::Conmon => "conmon",
+            Self::Healthy => "healthy",
+            Self::Ignore => "ignore",
+        }
+    }
+}
+
 /// Where a container's output goes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
