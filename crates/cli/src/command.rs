@@ -11,14 +11,19 @@ pub mod export;
 pub mod healthcheck;
 pub mod images;
 pub mod info;
+pub mod init;
 pub mod inspect;
 pub mod kill;
 pub mod load;
 pub mod logs;
 pub mod mount;
 pub mod pause;
+pub mod port;
+pub mod prune;
 pub mod ps;
 pub mod pull;
+pub mod rename;
+pub mod restart;
 pub mod rm;
 pub mod rmi;
 pub mod run;
@@ -30,5 +35,4 @@ pub mod unpause;
 pub mod version;
 pub mod wait;
 
-mod newest; // `--latest`
 mod session; // attaching this process's streams

@@ -1,5 +1,6 @@
 //! The user's terminal: raw while attached, and how large it is.
 
+use std::io::Write as _;
 use std::os::fd::BorrowedFd;
 
 use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr};
@@ -42,6 +43,22 @@ impl Drop for RawMode {
         // The terminal may be gone; there is nobody left to tell then.
         let _ = tcsetattr(self.terminal, OptionalActions::Now, &self.before);
     }
+}
+
+/// Asks a question that is answered by `y` or anything else.
+///
+/// # Errors
+/// If stdin or stdout fails.
+pub fn confirm(question: &str) -> Result<bool> {
+    print!("{question}");
+    std::io::stdout()
+        .flush()
+        .map_err(Error::io(crate::output::STDOUT))?;
+    let mut answer = String::new();
+    std::io::stdin()
+        .read_line(&mut answer)
+        .map_err(Error::io("read the answer"))?;
+    Ok(answer.trim_start().to_ascii_lowercase().starts_with('y'))
 }
 
 /// Whether stdin is a terminal.

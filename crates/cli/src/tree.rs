@@ -1,9 +1,9 @@
 //! All commands, by the words that lead to them.
 
 use crate::command::{
-    attach, cleanup, commit, create, diff, exec, exists, export, healthcheck, images, info,
-    inspect, kill, load, logs, mount, pause, ps, pull, rm, rmi, run, save, start, stop, tag,
-    unpause, version, wait,
+    attach, cleanup, commit, create, diff, exec, exists, export, healthcheck, images, info, init,
+    inspect, kill, load, logs, mount, pause, port, prune, ps, pull, rename, restart, rm, rmi, run,
+    save, start, stop, tag, unpause, version, wait,
 };
 use crate::verb::{Verb, verb, verb_alone, verb_inside};
 
@@ -36,13 +36,17 @@ pub const TOP: &[Verb] = &[
         inspect::InspectArgs,
         inspect::run
     ),
+    INIT,
     KILL,
     LOAD,
     LOGS,
     MOUNT,
     PAUSE,
+    PORT,
     verb!("ps", "List containers", ps::PsArgs, ps::run),
     PULL,
+    RENAME,
+    RESTART,
     RM,
     verb!("rmi", "Remove images", rmi::RmiArgs, rmi::run),
     RUN,
@@ -83,21 +87,31 @@ const CONTAINER: &[Verb] = &[
     verb!(
         "exists",
         "Tell by the exit code whether a container is there",
-        exists::ExistsArgs,
+        exists::ContainerExistsArgs,
         exists::container
     ),
     EXPORT,
     verb!(
         "inspect",
         "Show all that is known of containers",
-        inspect::InspectOneKindArgs,
+        inspect::InspectContainersArgs,
         inspect::containers
     ),
+    INIT,
     KILL,
     verb!("list", "List containers", ps::PsArgs, ps::run).aliases(&["ls", "ps"]),
     LOGS,
     MOUNT,
     PAUSE,
+    PORT,
+    verb!(
+        "prune",
+        "Remove every container that does not run",
+        prune::PruneArgs,
+        prune::run
+    ),
+    RENAME,
+    RESTART,
     RM,
     RUN,
     START,
@@ -132,7 +146,7 @@ const IMAGE: &[Verb] = &[
     verb!(
         "inspect",
         "Show all that is known of images",
-        inspect::InspectOneKindArgs,
+        inspect::InspectImagesArgs,
         inspect::images
     ),
     verb!("list", "List images", images::ImagesArgs, images::run).aliases(&["ls"]),
@@ -175,6 +189,12 @@ const EXPORT: Verb = verb!(
     export::ExportArgs,
     export::run
 );
+const INIT: Verb = verb!(
+    "init",
+    "Set containers up without starting them",
+    init::InitArgs,
+    init::run
+);
 const KILL: Verb = verb!(
     "kill",
     "Send a signal to containers",
@@ -200,11 +220,29 @@ const MOUNT: Verb = verb_inside!(
     mount::mount
 );
 const PAUSE: Verb = verb!("pause", "Freeze containers", pause::PauseArgs, pause::run);
+const PORT: Verb = verb!(
+    "port",
+    "Show where ports are published",
+    port::PortArgs,
+    port::run
+);
 const PULL: Verb = verb!(
     "pull",
     "Pull images from a registry",
     pull::PullArgs,
     pull::run
+);
+const RENAME: Verb = verb!(
+    "rename",
+    "Give a container another name",
+    rename::RenameArgs,
+    rename::run
+);
+const RESTART: Verb = verb!(
+    "restart",
+    "Stop containers and start them again",
+    restart::RestartArgs,
+    restart::run
 );
 const RM: Verb = verb!("rm", "Remove containers", rm::RmArgs, rm::run);
 const RUN: Verb = verb!(

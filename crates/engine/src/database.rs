@@ -207,6 +207,28 @@ impl Database {
         }
     }
 
+    /// Gives a container another name.
+    pub fn rename(&self, id: &str, name: &str) -> Result<()> {
+        let changed = self.run(|db| {
+            db.execute(
+                "UPDATE OR IGNORE containers SET name = ?2 WHERE id = ?1",
+                params![id, name],
+            )
+        })?;
+        if changed == 1 {
+            return Ok(());
+        }
+        Err(match self.id_of_name(name)? {
+            Some(holder) => Error::NameTaken {
+                name: name.to_owned(),
+                holder,
+            },
+            None => Error::ContainerUnknown {
+                name: id.to_owned(),
+            },
+        })
+    }
+
     /// Forgets a container; forgotten already is success.
     pub fn delete(&self, id: &str) -> Result<()> {
         // Forgotten by a loss of power, a removal is repeated: its record names nothing then.
@@ -224,9 +246,9 @@ impl Database {
         row.map(|(row, state)| row.parse(state)).transpose()
     }
 
-    /// Every container, the oldest first, as far as `wanted` says so of its facts. One whose
-    /// record is damaged is left out, with a warning that names it.
-    pub fn list(&self, wanted: impl Fn(&State) -> bool) -> Result<Vec<Record>> {
+    /// Every container of whose facts `select` makes something, with that, the oldest first. One
+    /// whose record is damaged is left out, with a warning that names it.
+    pub fn list<T>(&self, select: impl Fn(&State) -> Option<T>) -> Result<Vec<(Record, T)>> {
         let mut found = Vec::new();
         self.run(|db| {
             // In the table's own order: by an index each row costs a way down the tree.
@@ -235,18 +257,24 @@ impl Database {
             while let Some(row) = rows.next()? {
                 // What is not wanted is not even copied: configurations are long.
                 let state = Row::state(row)?;
-                if !wanted(&state) {
+                let Some(selected) = select(&state) else {
                     continue;
-                }
+                };
                 match Row::read(row)?.parse(state) {
-                    Ok(record) => found.push(record),
+                    Ok(record) => found.push((record, selected)),
                     Err(error) => tracing::warn!("{}: remove it with `rm`", error.chain()),
                 }
             }
             Ok(())
         })?;
-        found.sort_by_key(|record: &Record| record.config.created);
+        found.sort_by_key(|(record, _): &(Record, T)| record.config.created);
         Ok(found)
+    }
+
+    /// Every container, the oldest first; see [`list`](Self::list).
+    pub fn all(&self) -> Result<Vec<Record>> {
+        let found = self.list(|_| Some(()))?;
+        Ok(found.into_iter().map(|(record, ())| record).collect())
     }
 
     /// `(id, name)` of every container, the oldest first.
@@ -271,7 +299,33 @@ impl Database {
         })
     }
 
-    fn id_of_name(&self, name: &str) -> Result<Option<String>> {
+    /// Containers in whose configuration one of `words` stands anywhere, the newest first. One
+    /// whose record is damaged is left out.
+    pub fn mentioning(&self, words: &[&str]) -> Result<Vec<Record>> {
+        let mut found = Vec::new();
+        for word in words {
+            let rows = self.run(|db| {
+                db.prepare_cached(
+                    "SELECT id, name, config, state FROM containers
+                     WHERE instr(config, ?1) ORDER BY created DESC",
+                )?
+                .query_map(params![word], |row| Ok((Row::read(row)?, Row::state(row)?)))?
+                .collect::<rusqlite::Result<Vec<_>>>()
+            })?;
+            let records = rows
+                .into_iter()
+                .filter_map(|(row, state)| row.parse(state).ok());
+            for record in records {
+                if !found.iter().any(|known: &Record| known.id == record.id) {
+                    found.push(record);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Who has a name.
+    pub fn id_of_name(&self, name: &str) -> Result<Option<String>> {
         self.run(|db| {
             db.prepare_cached("SELECT id FROM containers WHERE name = ?1")?
                 .query_row(params![name], |row| row.get(0))
@@ -408,10 +462,25 @@ mod tests {
         similar.id.replace_range(60.., "bbbb");
         database.insert(&similar).unwrap();
         assert!(matches!(database.find("aa"), Err(Error::Ambiguous { .. })));
-        assert_eq!(database.list(|_| true).unwrap().len(), 3);
+        assert_eq!(database.all().unwrap().len(), 3);
         database.delete(&"b".repeat(64)).unwrap();
         database.delete(&"b".repeat(64)).unwrap();
         assert!(database.find("two").is_err());
+    }
+
+    #[test]
+    fn names_stay_unique_when_changed() {
+        let scratch = tempfile::tempdir().unwrap();
+        let database = Database::open(&scratch.path().join("db")).unwrap();
+        database.insert(&record('a', "one")).unwrap();
+        database.insert(&record('b', "two")).unwrap();
+        let id = "a".repeat(64);
+        let taken = database.rename(&id, "two").unwrap_err();
+        assert!(matches!(taken, Error::NameTaken { .. }), "{taken}");
+        database.rename(&id, "three").unwrap();
+        assert_eq!(database.find("three").unwrap(), id);
+        assert!(database.find("one").is_err());
+        assert!(database.rename(&"c".repeat(64), "four").is_err());
     }
 
     #[test]
@@ -440,7 +509,7 @@ mod tests {
         };
         spoil("config", "config");
         spoil("state", "facts");
-        let found = database.list(|_| true).unwrap();
+        let found = database.all().unwrap();
         let names: Vec<&str> = found.iter().map(|record| record.name.as_str()).collect();
         assert_eq!(names, ["whole", "facts"]);
         assert!(found[1].state.dirty);
@@ -485,9 +554,6 @@ mod tests {
                 });
             }
         });
-        assert_eq!(
-            Database::open(&path).unwrap().list(|_| true).unwrap().len(),
-            6
-        );
+        assert_eq!(Database::open(&path).unwrap().all().unwrap().len(), 6);
     }
 }

@@ -52,6 +52,9 @@ pub enum Error {
         /// As given.
         name: String,
     },
+    /// The latest container is wanted and there is none.
+    #[error("no containers found: no such container")]
+    NoContainers,
     /// No container answers to this name, in the words of `rm`.
     #[error("no container with ID or name \"{name}\" found: no such container")]
     NothingToRemove {
@@ -69,6 +72,17 @@ pub enum Error {
         "the container name \"{name}\" is already in use by {holder}. You have to remove that container to be able to reuse that name: that name is already in use"
     )]
     NameInUse {
+        /// As given.
+        name: String,
+        /// Who has it.
+        holder: String,
+    },
+    /// A container cannot be given a name that is taken. Scripts match the words of Podman's
+    /// database.
+    #[error(
+        "the container name \"{name}\" is already in use by {holder}: UNIQUE constraint failed: ContainerConfig.Name"
+    )]
+    NameTaken {
         /// As given.
         name: String,
         /// Who has it.
@@ -154,6 +168,17 @@ pub enum Error {
         id: String,
         /// `running` or `paused`.
         state: &'static str,
+    },
+    /// Other containers need this one.
+    #[error(
+        "container {id} has dependent containers which must be removed before it: {}: container already exists",
+        dependents.join(", ")
+    )]
+    HasDependents {
+        /// The container.
+        id: String,
+        /// Their ids.
+        dependents: Vec<String>,
     },
     /// The operation does not fit the container's state; the text is Podman's.
     #[error("{text}: container state improper")]
@@ -269,13 +294,17 @@ impl Error {
         match self {
             Error::ContainerUnknown { .. }
             | Error::NothingToRemove { .. }
+            | Error::NoContainers
             | Error::ImageUnknown { .. }
             | Error::DiffUnknown { .. }
             | Error::VolumeUnknown { .. } => ErrorKind::NotFound,
-            Error::NameInUse { .. } | Error::VolumeExists { .. } => ErrorKind::NameInUse,
-            Error::ImageInUse { .. } | Error::ImageHasNames { .. } | Error::VolumeInUse { .. } => {
-                ErrorKind::InUse
+            Error::NameInUse { .. } | Error::NameTaken { .. } | Error::VolumeExists { .. } => {
+                ErrorKind::NameInUse
             }
+            Error::ImageInUse { .. }
+            | Error::ImageHasNames { .. }
+            | Error::HasDependents { .. }
+            | Error::VolumeInUse { .. } => ErrorKind::InUse,
             Error::Running { .. } => ErrorKind::Running,
             Error::Ambiguous { .. }
             | Error::VolumeAmbiguous { .. }

@@ -43,7 +43,10 @@ impl Engine {
     /// The store or the database cannot be read.
     pub fn info(&self) -> Result<Value> {
         let cgroups = self.cgroups()?;
-        let containers = self.list(&ListRequest { all: true })?;
+        let containers = self.list(&ListRequest {
+            all: true,
+            ..ListRequest::default()
+        })?;
         let count = |wanted: fn(ContainerState) -> bool| {
             containers.iter().filter(|each| wanted(each.state)).count()
         };

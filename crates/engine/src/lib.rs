@@ -41,23 +41,27 @@ mod engine;
 mod error;
 mod image; // images: one operation a file
 mod info; // what this engine is and where
+pub mod moment; // moments as people type them
 mod options;
 pub mod rootless; // the user namespace of a normal user
 mod timestamp; // moments in records
 mod volume; // directories that outlive containers
 
+pub use container::again::RestartRequest;
 pub use container::attach::{AttachEnd, AttachRequest};
 pub use container::cleanup::{CleanupRequest, RestartWaiter};
 pub use container::commit::{CommitRequest, Committed, ImageFormat};
 pub use container::create::{CreateRequest, Created};
 pub use container::diff::{DiffKind, DiffRequest};
 pub use container::exec::ExecRequest;
+pub use container::filter::FilterMap;
 pub use container::health::HealthResult;
-pub use container::list::{ContainerSummary, ListRequest, PublishedPort};
+pub use container::list::{ContainerSummary, ListRequest, NamespaceIds, PublishedPort, Size};
 pub use container::logs::{LogLine, LogStream, LogsRequest};
 pub use container::mount::{MountedContainer, UnmountRequest};
 pub use container::preserve::Preserve;
 pub use container::remove::RemoveRequest;
+pub use container::select::{Selected, Selection};
 pub use container::status::ContainerState;
 pub use container::stop::StopRequest;
 pub use container::wait::{WaitCondition, WaitRequest};

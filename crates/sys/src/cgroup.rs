@@ -4,8 +4,8 @@
 //! On a hybrid host (v1 controllers beside a v2 tree) a group exists in the v2 tree as well.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -318,13 +318,15 @@ impl Group {
     /// Whether the group is frozen now.
     pub fn is_frozen(&self) -> bool {
         if self.is_v1("freezer") {
-            return self
-                .read("freezer", "freezer.state")
-                .is_ok_and(|state| state.trim() != "THAWED");
+            let state = self
+                .dir("freezer")
+                .map(|dir| word(&dir.join("freezer.state")));
+            return state.is_some_and(|state| state.is_ok_and(|state| &state[..] != b"THAWED"));
         }
-        self.unified_dir()
-            .and_then(|dir| fs::read_to_string(dir.join("cgroup.freeze")).ok())
-            .is_some_and(|state| state.trim() == "1")
+        let state = self
+            .unified_dir()
+            .map(|dir| word(&dir.join("cgroup.freeze")));
+        state.is_some_and(|state| state.is_ok_and(|state| &state[..] == b"1"))
     }
 
     fn set_frozen(&self, frozen: bool) -> io::Result<()> {
@@ -511,6 +513,13 @@ pub fn paths_of(pid: i32) -> io::Result<Vec<(String, PathBuf)>> {
 fn parse_membership(line: &str) -> Option<(String, PathBuf)> {
     let mut parts = line.splitn(3, ':').skip(1);
     Some((parts.next()?.to_owned(), PathBuf::from(parts.next()?)))
+}
+
+/// The one short word of a control file, by one read: lists of containers look at one each.
+fn word(path: &Path) -> io::Result<Vec<u8>> {
+    let mut text = [0; 32];
+    let length = File::open(path)?.read(&mut text)?;
+    Ok(text[..length].trim_ascii().to_vec())
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Facts about processes that survive pid reuse and reboots.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
 
 use serde::{Deserialize, Serialize};
 
@@ -67,8 +67,11 @@ struct Stat {
 
 impl Stat {
     fn read(pid: i32) -> io::Result<Self> {
-        let text = fs::read(format!("/proc/{pid}/stat"))?;
-        Self::parse(&text).ok_or_else(|| io::ErrorKind::InvalidData.into())
+        // The kernel gives the whole line, a few hundred bytes, to one read; asking again for the
+        // end of the file would make it anew.
+        let mut text = [0; 1024];
+        let length = File::open(format!("/proc/{pid}/stat"))?.read(&mut text)?;
+        Self::parse(&text[..length]).ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 
     /// The command name is in parentheses and may hold anything, parentheses too: fields are

@@ -14,6 +14,9 @@ pub struct AttachArgs {
     /// Keys that leave it running
     #[arg(long, value_name = "KEYS")]
     detach_keys: Option<String>,
+    /// Attach to the container made last
+    #[arg(short, long)]
+    latest: bool,
     /// Do not pass stdin on
     #[arg(long)]
     no_stdin: bool,
@@ -27,7 +30,7 @@ pub struct AttachArgs {
 
 /// Attaches to a running container. The exit code is its process's.
 pub fn run(args: AttachArgs, engine: &Engine, _: &mut Output) -> Result<Exit> {
-    let name = targets::only(args.names, "minke attach")?;
+    let name = targets::one(&args.names, args.latest, engine, "minke attach")?;
     let keys = detach_keys::chosen(args.detach_keys.as_deref(), engine)?;
     let session = Session {
         stdin: !args.no_stdin,

@@ -34,7 +34,7 @@ pub fn run(args: CleanupArgs, engine: &Engine, out: &mut Output) -> Result<Exit>
     let names = if args.sweep {
         args.names
     } else {
-        targets::choose(args.names, false, || Ok(Vec::new()))?
+        targets::named(args.names)?
     };
     let request = CleanupRequest {
         remove: args.rm,

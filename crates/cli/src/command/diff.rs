@@ -56,7 +56,7 @@ pub fn image(args: ImageDiffArgs, engine: &Engine, out: &mut Output) -> Result<E
 
 fn chosen(names: Vec<String>, latest: bool, command: &str, engine: &Engine) -> Result<Vec<String>> {
     match (names.len(), latest) {
-        (0, true) => Ok(vec![super::newest::newest(engine)?]),
+        (0, true) => Ok(vec![targets::newest(engine)?]),
         (0, false) => Err(Error::refused(format!(
             "\"{command}\" requires a name, id, or the \"--latest\" flag"
         ))),

@@ -19,6 +19,12 @@ pub struct ExecArgs {
     /// Leave it running and print its session's id
     #[arg(short, long)]
     detach: bool,
+    /// Run it in the container whose id is in this file
+    #[arg(long, value_name = "PATH")]
+    cidfile: Option<PathBuf>,
+    /// Run it in the container made last
+    #[arg(short, long)]
+    latest: bool,
     /// Keys that leave it running
     #[arg(long, value_name = "KEYS")]
     detach_keys: Option<String>,
@@ -56,10 +62,8 @@ pub struct ExecArgs {
 
 /// Runs a process in a container. The exit code is its own.
 pub fn run(args: ExecArgs, engine: &Engine, out: &mut Output) -> Result<Exit> {
-    targets::at_least(1, &args.words, "minke exec")?;
-    let (name, command) = args.words.split_at(1);
-    let names = targets::named(name.to_vec())?;
-    let name = names[0].as_str();
+    let (name, command) = target(&args, engine)?;
+    let name = name.as_str();
     if command.is_empty() {
         return Err(Error::refused(
             "must provide a non-empty command to start an exec session: invalid argument",
@@ -78,6 +82,25 @@ pub fn run(args: ExecArgs, engine: &Engine, out: &mut Output) -> Result<Exit> {
     match session.hold(|streams| engine.exec(name, &request, streams)) {
         Ok(code) => Ok(Exit(code)),
         Err(error) => Ok(error.fail(Table::Exec)),
+    }
+}
+
+/// The container and the words of the command.
+fn target<'a>(args: &'a ExecArgs, engine: &Engine) -> Result<(String, &'a [String])> {
+    match (&args.cidfile, args.latest) {
+        (Some(_), true) => Err(Error::refused(
+            "--latest and --cidfile cannot be used together",
+        )),
+        (Some(path), false) => {
+            let id = targets::id_in(path, false)?;
+            Ok((id.unwrap_or_default(), &args.words))
+        }
+        (None, true) => Ok((targets::newest(engine)?, &args.words)),
+        (None, false) => {
+            targets::at_least(1, &args.words, "minke exec")?;
+            let (name, command) = args.words.split_at(1);
+            Ok((targets::named(name.to_vec())?.remove(0), command))
+        }
     }
 }
 

@@ -15,10 +15,21 @@ pub struct ExistsArgs {
     names: Vec<String>,
 }
 
+#[derive(Debug, Args)]
+pub struct ContainerExistsArgs {
+    /// Ask for containers of the store that other engines have made, too
+    #[arg(long)]
+    external: bool,
+    /// Name or id
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+}
+
 /// Whether there is such a container.
-pub fn container(args: ExistsArgs, engine: &Engine, _: &mut Output) -> Result<Exit> {
+pub fn container(args: ContainerExistsArgs, engine: &Engine, _: &mut Output) -> Result<Exit> {
     let name = targets::only(args.names, "minke container exists")?;
-    answer(engine.inspect(&name).map_err(Error::from))
+    let found = engine.container_exists(&name, args.external)?;
+    Ok(if found { Exit::OK } else { Exit(1) })
 }
 
 /// Whether there is such an image.

@@ -10,19 +10,35 @@ use crate::targets;
 use crate::template::Format;
 
 #[derive(Debug, Args)]
+pub struct InspectImagesArgs {
+    /// json, or a template
+    #[arg(short, long, default_value = "json")]
+    format: String,
+    /// Names or ids
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+}
+
+#[derive(Debug, Args)]
 pub struct InspectArgs {
     /// What to look for: container, image or all
     #[arg(short = 't', long = "type", default_value = "all", value_name = "TYPE")]
     kind: String,
     #[command(flatten)]
-    rest: InspectOneKindArgs,
+    rest: InspectContainersArgs,
 }
 
 #[derive(Debug, Args)]
-pub struct InspectOneKindArgs {
+pub struct InspectContainersArgs {
     /// json, or a template
     #[arg(short, long, default_value = "json")]
     format: String,
+    /// Show the container made last
+    #[arg(short, long)]
+    latest: bool,
+    /// Show how much room containers take
+    #[arg(short, long)]
+    size: bool,
     /// Names or ids
     #[arg(value_name = "NAME")]
     names: Vec<String>,
@@ -33,6 +49,15 @@ enum Kind {
     Any,
     Container,
     Image,
+}
+
+/// What is looked for, and how it is shown.
+#[derive(Debug)]
+struct Question {
+    kind: Kind,
+    names: Vec<String>,
+    format: String,
+    size: bool,
 }
 
 /// Shows all that is known of containers and images.
@@ -47,29 +72,53 @@ pub fn run(args: InspectArgs, engine: &Engine, out: &mut Output) -> Result<Exit>
             )));
         }
     };
-    show(args.rest, kind, engine, out)
+    show(question(args.rest, kind, engine)?, engine, out)
 }
 
 /// Shows all that is known of containers.
-pub fn containers(args: InspectOneKindArgs, engine: &Engine, out: &mut Output) -> Result<Exit> {
-    show(args, Kind::Container, engine, out)
+pub fn containers(args: InspectContainersArgs, engine: &Engine, out: &mut Output) -> Result<Exit> {
+    show(question(args, Kind::Container, engine)?, engine, out)
 }
 
 /// Shows all that is known of images.
-pub fn images(args: InspectOneKindArgs, engine: &Engine, out: &mut Output) -> Result<Exit> {
-    show(args, Kind::Image, engine, out)
+pub fn images(args: InspectImagesArgs, engine: &Engine, out: &mut Output) -> Result<Exit> {
+    let question = Question {
+        kind: Kind::Image,
+        names: args.names,
+        format: args.format,
+        size: false,
+    };
+    show(question, engine, out)
+}
+
+fn question(args: InspectContainersArgs, kind: Kind, engine: &Engine) -> Result<Question> {
+    let names = match (args.latest, args.names.is_empty()) {
+        (true, false) => {
+            return Err(Error::refused(
+                "--latest and containers cannot be used together",
+            ));
+        }
+        (true, true) => vec![targets::newest(engine)?],
+        (false, _) => args.names,
+    };
+    Ok(Question {
+        kind: if args.latest { Kind::Container } else { kind },
+        names,
+        format: args.format,
+        size: args.size,
+    })
 }
 
 /// Prints what is found even where something else is missing.
-fn show(args: InspectOneKindArgs, kind: Kind, engine: &Engine, out: &mut Output) -> Result<Exit> {
-    if args.names.is_empty() {
+fn show(question: Question, engine: &Engine, out: &mut Output) -> Result<Exit> {
+    if question.names.is_empty() {
         return Err(Error::refused("no names or ids specified"));
     }
-    let format = Format::parse("inspect", &renamed(&args.format))?;
+    let format = Format::parse("inspect", &renamed(&question.format))?;
     let mut found = Vec::new();
     let mut errors = Vec::new();
-    for name in &targets::named(args.names)? {
-        match look(kind, name, engine) {
+    for name in &targets::named(question.names.clone())? {
+        match look(&question, name, engine) {
             Ok(value) => found.push(value),
             Err(error) => errors.push(error),
         }
@@ -95,10 +144,17 @@ fn renamed(format: &str) -> String {
         .replace(".ImageID", ".Image")
 }
 
-fn look(kind: Kind, name: &str, engine: &Engine) -> Result<Value> {
-    let container = || engine.inspect(name).map_err(Error::from);
+fn look(question: &Question, name: &str, engine: &Engine) -> Result<Value> {
+    let container = || {
+        let found = if question.size {
+            engine.inspect_with_size(name)
+        } else {
+            engine.inspect(name)
+        };
+        found.map_err(Error::from)
+    };
     let image = || engine.inspect_image(name).map_err(Error::from);
-    match kind {
+    match question.kind {
         Kind::Container => or_missing(container(), || format!("no such container {name:?}")),
         Kind::Image => or_missing(image(), || format!("{name}: image not known")),
         Kind::Any => match container() {

@@ -4,11 +4,11 @@ use std::io::{self, Write};
 
 use clap::Args;
 use jiff::Timestamp;
+use minke_engine::moment;
 use minke_engine::{Engine, LogLine, LogStream, LogsRequest};
 
 use crate::error::{Error, Exit, Result, Table};
 use crate::flag::integer;
-use crate::output::time::parse_moment;
 use crate::output::{Output, STDOUT, short_id};
 use crate::targets;
 
@@ -77,22 +77,22 @@ fn containers(args: &LogsArgs, engine: &Engine) -> Result<Vec<String>> {
         )),
         (false, false) => targets::named(args.containers.clone()),
         (true, true) => {
-            let newest = engine.container_names()?.pop();
-            let (id, _) = newest.ok_or_else(|| Error::Missing("no such container".into()))?;
+            let id = targets::newest(engine)?;
             Ok(vec![id])
         }
     }
 }
 
 fn request(args: &LogsArgs, now: Timestamp) -> Result<LogsRequest> {
-    let moment = |option, text: &Option<String>| {
+    let read = |option, text: &Option<String>| {
         let text = text.as_deref();
-        text.map(|text| parse_moment(option, text, now)).transpose()
+        text.map(|text| moment::parse(option, text, now))
+            .transpose()
     };
     Ok(LogsRequest {
         follow: args.follow,
-        since: moment("--since", &args.since)?,
-        until: moment("--until", &args.until)?,
+        since: read("--since", &args.since)?,
+        until: read("--until", &args.until)?,
         tail: u64::try_from(args.tail).ok(),
     })
 }

@@ -6,10 +6,9 @@ use clap::Args;
 use minke_engine::{Engine, MountedContainer, UnmountRequest};
 use serde::Serialize;
 
-use super::newest::newest;
 use crate::error::{Error, Exit, Result, Table};
 use crate::output::{Output, indented, short_id};
-use crate::targets;
+use crate::targets::{self, Wanted};
 
 #[derive(Debug, Args)]
 pub struct MountArgs {
@@ -87,18 +86,14 @@ pub fn unmount(args: UnmountArgs, engine: &Engine, out: &mut Output) -> Result<E
 
 /// The containers meant, all of which are there.
 fn chosen(names: Vec<String>, all: bool, latest: bool, engine: &Engine) -> Result<Vec<String>> {
-    if latest && all {
-        return Err(Error::refused("--all and --latest cannot be used together"));
+    let selection = Wanted {
+        names,
+        all,
+        latest,
+        ..Wanted::default()
     }
-    if latest && !names.is_empty() {
-        return Err(Error::refused(
-            "--latest and containers cannot be used together",
-        ));
-    }
-    if latest {
-        return Ok(vec![newest(engine)?]);
-    }
-    let names = targets::choose(names, all, || targets::in_states(engine, &[]))?;
+    .selection()?;
+    let names = targets::select(engine, &selection, &[])?;
     for name in &names {
         engine.has_root(name)?;
     }

@@ -88,8 +88,8 @@ fn remove(engine: &Engine, id: &str) {
     let request = RemoveRequest {
         force: true,
         volumes: true,
-        timeout: None,
         ignore_missing: true,
+        ..RemoveRequest::default()
     };
     if let Err(error) = engine.remove(id, &request) {
         tracing::warn!("cannot remove container {id}: {error}");

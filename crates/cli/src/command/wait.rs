@@ -3,42 +3,67 @@
 use std::time::Duration;
 
 use clap::Args;
-use minke_engine::{Engine, WaitCondition, WaitRequest};
+use minke_engine::{Engine, Selected, WaitCondition, WaitRequest};
 
 use crate::error::{Error, Exit, Result, Table};
 use crate::output::Output;
-use crate::targets;
+use crate::targets::Wanted;
 
 #[derive(Debug, Args)]
 pub struct WaitArgs {
-    /// Wait for this and not for the end: a state, healthy, unhealthy
-    #[arg(long, value_delimiter = ',', value_name = "CONDITION")]
+    /// What to wait for: a state, healthy or unhealthy; any of several (default stopped)
+    #[arg(long, value_delimiter = ',')]
     condition: Vec<String>,
+    /// Return when the first container is as wanted
+    #[arg(long)]
+    exit_first_match: bool,
     /// Print -1 where there is no such container
     #[arg(long)]
     ignore: bool,
     /// How often to look: 250ms, or a number of milliseconds
     #[arg(short, long, default_value = "250ms")]
     interval: String,
+    /// Wait for the container made last
+    #[arg(short, long)]
+    latest: bool,
     /// Containers
     #[arg(value_name = "CONTAINER")]
     names: Vec<String>,
 }
 
-/// Waits until containers end and prints their exit codes.
+/// Waits for containers and prints their exit codes; -1 for one that has not ended.
 pub fn run(args: WaitArgs, engine: &Engine, out: &mut Output) -> Result<Exit> {
     let request = WaitRequest {
         interval: interval(&args.interval)?,
         conditions: conditions(&args.condition)?,
     };
-    let names = targets::choose(args.names, false, || Ok(Vec::new()))?;
-    targets::each(&names, Table::General, out, |name| {
-        match engine.wait(name, &request).map_err(Error::from) {
-            Ok(code) => Ok(Some(code.to_string())),
-            Err(error) if args.ignore && error.is_missing() => Ok(Some("-1".to_owned())),
-            Err(error) => Err(error),
-        }
-    })
+    let selection = Wanted {
+        names: args.names,
+        latest: args.latest,
+        ignore_missing: args.ignore,
+        ..Wanted::default()
+    }
+    .selection()?;
+    let selected = engine.select(&selection)?;
+    if args.exit_first_match {
+        let ids: Vec<String> = selected.into_iter().filter_map(|each| each.id).collect();
+        out.line(&engine.wait_first(&ids, &request)?.to_string())?;
+        return Ok(Exit::OK);
+    }
+    let mut exit = Exit::OK;
+    for Selected { id, .. } in selected {
+        let code = match id.map(|id| engine.wait(&id, &request)) {
+            None => -1,
+            Some(Ok(code)) => code,
+            Some(Err(error)) => {
+                out.flush()?;
+                exit = exit.worse(Error::from(error).fail(Table::General));
+                continue;
+            }
+        };
+        out.line(&code.to_string())?;
+    }
+    Ok(exit)
 }
 
 fn conditions(words: &[String]) -> Result<Vec<WaitCondition>> {

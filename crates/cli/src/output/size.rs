@@ -1,28 +1,45 @@
-//! Bytes for people, as Podman prints them: powers of a thousand, three digits.
+//! Bytes for people, as Podman prints them.
 
-const UNITS: &[&str] = &["B", "kB", "MB", "GB", "TB", "PB", "EB"];
+const DECIMAL: &[&str] = &["B", "kB", "MB", "GB", "TB", "PB", "EB"];
 
-/// `7.63 MB`.
+/// `7.63 MB`: powers of a thousand, three digits.
 pub fn human(bytes: u64) -> String {
-    #[allow(clippy::cast_precision_loss)] // three digits are kept
-    let mut size = bytes as f64;
-    let mut unit = 0;
-    while size >= 1000.0 && unit + 1 < UNITS.len() {
-        size /= 1000.0;
-        unit += 1;
-    }
-    format!("{} {}", three_digits(size), UNITS[unit])
+    let (number, unit) = scaled(bytes, 1000.0, DECIMAL);
+    format!("{} {unit}", digits(number, 3))
 }
 
-/// Go's `%.3g` of a number from 0 to 1000.
-fn three_digits(size: f64) -> String {
-    let decimals = match size {
-        size if size >= 99.95 => 0,
-        size if size >= 9.995 => 1,
-        _ => 2,
+/// `7.63MB`, with so many digits: `units.HumanSizeWithPrecision` of Go.
+pub fn tight(bytes: u64, precision: usize) -> String {
+    let (number, unit) = scaled(bytes, 1000.0, DECIMAL);
+    format!("{}{unit}", digits(number, precision))
+}
+
+fn scaled(bytes: u64, base: f64, units: &[&'static str]) -> (f64, &'static str) {
+    #[allow(clippy::cast_precision_loss)] // a few digits are kept
+    let mut size = bytes as f64;
+    let mut unit = 0;
+    while size >= base && unit + 1 < units.len() {
+        size /= base;
+        unit += 1;
+    }
+    (size, units[unit])
+}
+
+/// Go's `%.Ng` of a number from 0 to 1024.
+fn digits(size: f64, precision: usize) -> String {
+    let limit = 10f64.powi(i32::try_from(precision).unwrap_or(i32::MAX));
+    let whole = |size: f64| match size {
+        size if size >= 1000.0 => 4,
+        size if size >= 100.0 => 3,
+        size if size >= 10.0 => 2,
+        _ => 1,
     };
+    // Rounding may add a digit before the point.
+    let decimals = precision.saturating_sub(whole(size));
+    let rounded: f64 = format!("{size:.decimals$}").parse().unwrap_or(size);
+    let decimals = precision.saturating_sub(whole(rounded));
     let text = format!("{size:.decimals$}");
-    if text == "1000" {
+    if rounded >= limit {
         return "1e+03".to_owned();
     }
     if !text.contains('.') {
@@ -52,5 +69,13 @@ mod tests {
         ] {
             assert_eq!(human(bytes), expected, "{bytes}");
         }
+    }
+
+    #[test]
+    fn units_may_follow_at_once() {
+        assert_eq!(tight(0, 3), "0B");
+        assert_eq!(tight(12_345, 3), "12.3kB");
+        assert_eq!(tight(12_345, 4), "12.35kB");
+        assert_eq!(tight(999_970, 4), "1000kB");
     }
 }

@@ -1,11 +1,9 @@
-//! Moments for people, and moments from people.
+//! Moments for people.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-
-use crate::error::{Error, Result};
 
 /// How long, in Docker's words: `5 seconds`, `About an hour`.
 pub fn human_duration(duration: Duration) -> String {
@@ -46,55 +44,6 @@ pub fn go_text(moment: Timestamp) -> String {
     zoned.strftime("%Y-%m-%d %H:%M:%S %z %Z").to_string()
 }
 
-/// Reads `--since` or `--until`: RFC 3339, a date with or without time in the local zone, Unix
-/// seconds, or a duration before `now`.
-///
-/// # Errors
-/// If it is none of these.
-pub fn parse_moment(option: &'static str, text: &str, now: Timestamp) -> Result<Timestamp> {
-    let known = instant(text)
-        .or_else(|| local(text))
-        .or_else(|| unix(text))
-        .or_else(|| before(option, text, now));
-    known.ok_or_else(|| {
-        Error::refused(format!(
-            "invalid value for {option}: {text:?} is no time, date or duration"
-        ))
-    })
-}
-
-fn instant(text: &str) -> Option<Timestamp> {
-    text.parse().ok()
-}
-
-fn local(text: &str) -> Option<Timestamp> {
-    if !text.contains('-') {
-        return None; // a bare number is seconds
-    }
-    let civil: jiff::civil::DateTime = text.parse().ok()?;
-    let zoned = civil.to_zoned(TimeZone::system()).ok()?;
-    Some(zoned.timestamp())
-}
-
-fn unix(text: &str) -> Option<Timestamp> {
-    let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let seconds: i64 = seconds.parse().ok()?;
-    let digits: String = fraction
-        .chars()
-        .chain("000000000".chars())
-        .take(9)
-        .collect();
-    let nanoseconds: u32 = digits.parse().ok()?;
-    let total = i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds);
-    Timestamp::from_nanosecond(total).ok()
-}
-
-fn before(option: &'static str, text: &str, now: Timestamp) -> Option<Timestamp> {
-    let duration = minke_runtime_spec::option::duration::parse(option, text).ok()?;
-    let nanoseconds = i128::try_from(duration.as_nanos()).ok()?;
-    Timestamp::from_nanosecond(now.as_nanosecond() - nanoseconds).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,26 +71,6 @@ mod tests {
         ] {
             assert_eq!(human_duration(Duration::from_secs(seconds)), expected);
         }
-    }
-
-    #[test]
-    fn moments_are_read() {
-        let now = Timestamp::from_second(1_000_000).unwrap();
-        for (text, expected) in [
-            ("1970-01-01T00:00:10Z", Some(10)),
-            ("1970-01-01T01:00:10+01:00", Some(10)),
-            ("10", Some(10)),
-            ("10.5", Some(10)),
-            ("10s", Some(999_990)),
-            ("1h", Some(996_400)),
-            ("x", None),
-            ("", None),
-        ] {
-            let read = parse_moment("--since", text, now).ok();
-            assert_eq!(read.map(Timestamp::as_second), expected, "{text}");
-        }
-        assert!(parse_moment("--since", "1970-01-05", now).is_ok());
-        assert!(parse_moment("--since", "1970-01-05T10:00:00", now).is_ok());
     }
 
     #[test]

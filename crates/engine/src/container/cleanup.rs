@@ -87,7 +87,9 @@ impl Engine {
             }
         }
         self.record_end(&mut locked)?;
-        if request.remove && status != ContainerState::Created {
+        let keeper = locked.record.state.keeper;
+        let is_kept = keeper.is_some_and(|keeper| keeper.is_alive());
+        if request.remove && !is_kept && status != ContainerState::Created {
             self.remove_locked(locked, true)?;
         }
         Ok(None)

@@ -163,6 +163,7 @@ impl Engine {
         let mut create = CreateContainer::new(&image.id);
         create.id = Some(id.clone());
         create.layer = Some(record.config.layer.parse()?);
+        self.settle_store_name(&record.name)?;
         create.names = vec![record.name.clone()];
         // One that goes with its end need not survive the host's.
         create.volatile = record.config.spec.remove;
@@ -245,7 +246,7 @@ fn long_name(name: &str, id: &ContainerId) -> String {
 }
 
 /// Names as Docker and Podman allow them.
-fn check_name(name: &str) -> Result<()> {
+pub(crate) fn check_name(name: &str) -> Result<()> {
     let mut bytes = name.bytes();
     let first = bytes
         .next()

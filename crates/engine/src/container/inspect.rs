@@ -73,6 +73,20 @@ impl Engine {
         }))
     }
 
+    /// As [`Engine::inspect`], with how much room it takes: `SizeRw` and `SizeRootFs`.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn inspect_with_size(&self, name: &str) -> Result<Value> {
+        let mut found = self.inspect(name)?;
+        if let Some(id) = found["Id"].as_str().map(str::to_owned) {
+            let size = self.size_of(&id)?;
+            found["SizeRw"] = size.changes_bytes.into();
+            found["SizeRootFs"] = size.root_bytes.into();
+        }
+        Ok(found)
+    }
+
     fn state_section(&self, record: &Record) -> Value {
         let (status, exit) = self.status(record);
         let state = &record.state;

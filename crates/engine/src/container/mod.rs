@@ -1,13 +1,17 @@
 //! Containers: one operation a file.
 
+pub(crate) mod again; // stop, and start
 pub(crate) mod attach; // a client's streams and a container's
 pub(crate) mod cleanup; // what is left to do when a container has ended
 pub(crate) mod commit; // an image of it
 pub(crate) mod create; // a record and a writable layer
+mod dependents; // who needs another
 pub(crate) mod diff; // what it changed
 pub(crate) mod exec; // one more process
 mod export; // its files as a tar stream
+mod external; // what other engines have in the store
 mod files; // resolv.conf, hosts, hostname
+pub(crate) mod filter; // which containers, by what they are
 pub(crate) mod health; // whether it is well
 mod host; // this machine, for the configuration
 mod inspect; // everything about one container
@@ -21,11 +25,14 @@ mod mounts; // which mounts it has
 mod network; // its networks
 mod pause; // the freezer
 pub(crate) mod preserve; // the caller's descriptors
+pub(crate) mod prune; // all that do not run
 mod readiness; // for a service manager
 pub(crate) mod record; // what is stored
 pub(crate) mod remove; // without a trace
+mod rename; // another name
 mod restart; // when it has ended, and its policy
 mod runtime; // the OCI runtime, embedded or not
+pub(crate) mod select; // which containers, by what was typed
 mod stage; // what is mounted before the runtime mounts
 mod start; // from a record to a running process
 pub(crate) mod status; // what is true now

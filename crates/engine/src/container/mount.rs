@@ -80,7 +80,7 @@ impl Engine {
         }
         for Record {
             id, name, config, ..
-        } in self.database()?.list(|_| true)?
+        } in self.database()?.all()?
         {
             if let Some(path) = mounted.remove(&config.layer.parse()?) {
                 let names = vec![name];

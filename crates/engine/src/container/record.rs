@@ -90,6 +90,9 @@ pub(crate) struct State {
     pub addresses: BTreeMap<String, StatusBlock>,
     /// Who asked it to stop last; it is stopping while that process is there to see to it.
     pub stopper: Option<ProcessId>,
+    /// Who wants to start it again once it has ended; while that process is there it is not
+    /// removed.
+    pub keeper: Option<ProcessId>,
     /// Limits that came out lower than the defaults, with the reason.
     pub clamps: Vec<Clamp>,
     pub warnings: Vec<String>,

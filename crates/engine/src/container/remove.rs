@@ -26,6 +26,10 @@ pub struct RemoveRequest {
     pub timeout: Option<Duration>,
     /// Succeed when there is no such container.
     pub ignore_missing: bool,
+    /// One that another engine has in the store may be meant.
+    pub external: bool,
+    /// Remove the containers that need it first.
+    pub dependents: bool,
 }
 
 impl Engine {
@@ -35,18 +39,29 @@ impl Engine {
     /// [`Error::Running`] unless `force` is set.
     pub fn remove(&self, name: &str, request: &RemoveRequest) -> Result<Option<String>> {
         let locked = match self.find_and_lock(name) {
-            Err(Error::ContainerUnknown { .. }) if request.ignore_missing => return Ok(None),
-            Err(Error::ContainerUnknown { name }) => return Err(Error::NothingToRemove { name }),
+            Err(Error::ContainerUnknown { name }) => return self.remove_unknown(name, request),
             Err(Error::Record { .. }) => return self.remove_damaged(name).map(Some),
             found => found?,
         };
         let id = locked.record.id.clone();
+        let locked = match self.dependents(&locked.record)? {
+            dependents if dependents.is_empty() => locked,
+            dependents if request.dependents => {
+                drop(locked);
+                for dependent in dependents {
+                    self.remove(&dependent, request)?;
+                }
+                self.lock(&id)?
+            }
+            dependents => return Err(Error::HasDependents { id, dependents }),
+        };
         let (status, _) = self.status(&locked.record);
         if !status.is_alive() {
             self.remove_locked(locked, request.volumes)?;
             return Ok(Some(id));
         }
-        if !request.force {
+        // What has only been initialized goes like what was only created.
+        if !request.force && status != ContainerState::Initialized {
             let state = if status == ContainerState::Paused {
                 "paused"
             } else {
@@ -58,6 +73,7 @@ impl Engine {
         let stop = StopRequest {
             timeout: request.timeout,
             ignore_missing: true,
+            ..StopRequest::default()
         };
         self.stop(&id, &stop)?;
         match self.lock(&id) {
@@ -66,6 +82,20 @@ impl Engine {
             locked => self.remove_locked(locked?, request.volumes)?,
         }
         Ok(Some(id))
+    }
+
+    /// One that is not ours: the store may have it from another engine.
+    fn remove_unknown(&self, name: String, request: &RemoveRequest) -> Result<Option<String>> {
+        let external = if request.external {
+            self.remove_external(&name, request.force)?
+        } else {
+            None
+        };
+        match external {
+            Some(id) => Ok(Some(id)),
+            None if request.ignore_missing => Ok(None),
+            None => Err(Error::NothingToRemove { name }),
+        }
     }
 
     /// Removes a container that does not run: what its start left, its layer, its record.

@@ -12,6 +12,7 @@ use rustix::fs::OFlags;
 use super::attach::{AttachEnd, AttachRequest, Attached, PASSTHROUGH};
 use super::host::Prepared;
 use super::lock::Locked;
+use super::runtime::Runtime;
 use super::stage::{Owner, outside};
 use super::status::ContainerState;
 use crate::Engine;
@@ -26,6 +27,32 @@ impl Engine {
     pub fn start(&self, name: &str) -> Result<String> {
         let mut locked = self.find_and_lock(name)?;
         self.start_locked(&mut locked, |_| Ok(()))?;
+        Ok(locked.record.id)
+    }
+
+    /// Sets a container up without letting its process go; one that runs, or is set up, is
+    /// refused. Gives its id.
+    ///
+    /// # Errors
+    /// As [`Engine::start`].
+    pub fn init(&self, name: &str) -> Result<String> {
+        let mut locked = self.find_and_lock(name)?;
+        let (status, _) = self.status(&locked.record);
+        if status.is_alive() {
+            return Err(Error::WrongState {
+                text: format!(
+                    "container {} has already been created in runtime",
+                    locked.record.id
+                ),
+            });
+        }
+        self.make_ready(&mut locked)?;
+        self.begin(&mut locked)?;
+        let made = self.set_up(&mut locked).and_then(|_| locked.save(self));
+        if let Err(error) = made {
+            self.take_back(&mut locked, &error);
+            return Err(error);
+        }
         Ok(locked.record.id)
     }
 
@@ -66,25 +93,34 @@ impl Engine {
     ) -> Result<()> {
         let (status, _) = self.status(&locked.record);
         match status {
-            ContainerState::Created | ContainerState::Exited | ContainerState::Restarting => {}
-            ContainerState::Paused => {
-                return Err(Error::WrongState {
-                    text: format!(
-                        "container {} is paused: unpause it instead",
-                        locked.record.id
-                    ),
-                });
+            ContainerState::Created | ContainerState::Exited | ContainerState::Restarting => {
+                self.make_ready(locked)?;
+                self.launch(locked, before)
             }
-            _ => return self.go_on(locked),
+            ContainerState::Initialized => {
+                let runtime = self.runtime(&locked.record);
+                self.let_go(locked, runtime, before)
+            }
+            ContainerState::Paused => Err(Error::WrongState {
+                text: format!(
+                    "container {} is paused: unpause it instead",
+                    locked.record.id
+                ),
+            }),
+            _ => self.go_on(locked),
         }
-        // What a start or an end that was killed has left, and an attempt that is waited for.
+    }
+
+    /// Takes away what a start or an end that was killed has left, and an attempt that is waited
+    /// for: somebody wants it to run now.
+    fn make_ready(&self, locked: &mut Locked) -> Result<()> {
         self.record_end(locked)?;
         let state = &mut locked.record.state;
         state.restarts = 0;
         state.backoff_ms = 0;
         state.stopped_by_user = false;
         state.notify_socket = self.notify_socket(&locked.record.config.spec);
-        self.launch(locked, before)
+        Ok(())
     }
 
     /// From a container that does not run to one that does.
@@ -93,20 +129,19 @@ impl Engine {
         locked: &mut Locked,
         before: impl FnOnce(&Locked) -> Result<()>,
     ) -> Result<()> {
-        super::cleanup::remove_file(&self.exit_file_path(&locked.record.id))?;
-        let state = &mut locked.record.state;
-        state.boot_id = self.boot_id()?.to_owned();
-        state.dirty = true;
-        state.exit_code = None;
-        state.finished = None;
-        state.started = None;
-        state.stopper = None;
-        state.oom_killed = false;
-        state.restart_wanted = false;
-        state.error.clear();
-        self.begin_health(&mut locked.record)?;
-        locked.save(self)?;
-        let started = self.set_up(locked).and_then(|runtime| {
+        self.begin(locked)?;
+        let runtime = self.set_up(locked);
+        self.let_go(locked, runtime, before)
+    }
+
+    /// Lets the process of a container that is set up go.
+    fn let_go(
+        &self,
+        locked: &mut Locked,
+        runtime: Result<Runtime>,
+        before: impl FnOnce(&Locked) -> Result<()>,
+    ) -> Result<()> {
+        let started = runtime.and_then(|runtime| {
             // Before it is true: killed after this, we leave one that the next start lets go.
             locked.record.state.started = Some(Timestamp::now());
             locked.save(self)?;
@@ -120,6 +155,24 @@ impl Engine {
         self.tell_started(&locked.record);
         self.hurry_health(&locked.record);
         Ok(())
+    }
+
+    /// Notes that a start begins.
+    fn begin(&self, locked: &mut Locked) -> Result<()> {
+        super::cleanup::remove_file(&self.exit_file_path(&locked.record.id))?;
+        let state = &mut locked.record.state;
+        state.boot_id = self.boot_id()?.to_owned();
+        state.dirty = true;
+        state.exit_code = None;
+        state.finished = None;
+        state.started = None;
+        state.stopper = None;
+        state.keeper = None;
+        state.oom_killed = false;
+        state.restart_wanted = false;
+        state.error.clear();
+        self.begin_health(&mut locked.record)?;
+        locked.save(self)
     }
 
     /// One that runs. Where a start was killed with all done but the last step, this does it.
@@ -144,7 +197,7 @@ impl Engine {
     }
 
     /// Everything up to a created container: mount, network, files, configuration, monitor.
-    fn set_up(&self, locked: &mut Locked) -> Result<super::runtime::Runtime> {
+    fn set_up(&self, locked: &mut Locked) -> Result<Runtime> {
         let runtime = self.runtime(&locked.record)?;
         let bundle = self.bundle(&locked.record)?;
         crate::engine::make_private_dir(&bundle)?;

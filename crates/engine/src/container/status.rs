@@ -12,10 +12,13 @@ use crate::Engine;
 use crate::error::Result;
 
 /// What a container is doing, in Podman's words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ContainerState {
     /// Made and never started, or started in vain.
+    #[default]
     Created,
+    /// Set up, its process waiting to be let go.
+    Initialized,
     /// Its process runs.
     Running,
     /// Its processes are frozen.
@@ -26,6 +29,8 @@ pub enum ContainerState {
     Exited,
     /// Its process has ended, and its restart policy will start it again.
     Restarting,
+    /// Another engine made it: only the store knows it.
+    Storage,
 }
 
 impl ContainerState {
@@ -33,11 +38,13 @@ impl ContainerState {
     pub fn as_str(self) -> &'static str {
         match self {
             ContainerState::Created => "created",
+            ContainerState::Initialized => "initialized",
             ContainerState::Running => "running",
             ContainerState::Paused => "paused",
             ContainerState::Stopping => "stopping",
             ContainerState::Exited => "exited",
             ContainerState::Restarting => "restarting",
+            ContainerState::Storage => "storage",
         }
     }
 
@@ -45,7 +52,10 @@ impl ContainerState {
     pub fn is_alive(self) -> bool {
         matches!(
             self,
-            ContainerState::Running | ContainerState::Paused | ContainerState::Stopping
+            ContainerState::Initialized
+                | ContainerState::Running
+                | ContainerState::Paused
+                | ContainerState::Stopping
         )
     }
 }
@@ -61,6 +71,15 @@ pub(crate) struct Exit {
 impl Engine {
     /// Derives a container's state; gives how it ended, if it has.
     pub(crate) fn status(&self, record: &Record) -> (ContainerState, Option<Exit>) {
+        self.status_of(record, self.is_running(&record.state))
+    }
+
+    /// As [`status`](Self::status), where it has been looked at whether its process is there.
+    pub(crate) fn status_of(
+        &self,
+        record: &Record,
+        running: bool,
+    ) -> (ContainerState, Option<Exit>) {
         let state = &record.state;
         if state.init.is_none() {
             if self.living_waiter(state).is_some() {
@@ -71,7 +90,10 @@ impl Engine {
                 None => (ContainerState::Created, None),
             };
         }
-        if self.is_running(state) {
+        if running {
+            if state.started.is_none() {
+                return (ContainerState::Initialized, None);
+            }
             let frozen = self.group(record).is_some_and(|group| group.is_frozen());
             // A stop that was killed stops nothing any more.
             let stopping = || state.stopper.is_some_and(|stopper| stopper.is_alive());

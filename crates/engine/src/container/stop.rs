@@ -19,6 +19,8 @@ pub struct StopRequest {
     pub timeout: Option<Duration>,
     /// Succeed when there is no such container.
     pub ignore_missing: bool,
+    /// Keep it, though it is to be removed when it ends: it will be started again.
+    pub keep: bool,
 }
 
 /// Where neither the request nor the container says (Podman's default).
@@ -46,7 +48,7 @@ impl Engine {
         let timeout = request.timeout.unwrap_or(own);
         // What the monitor's exit command would do, in case that it was killed.
         let clean = CleanupRequest {
-            remove: spec.remove,
+            remove: spec.remove && !request.keep,
             waiter: None,
         };
         let init = locked
@@ -64,7 +66,9 @@ impl Engine {
             self.cleanup_locked(locked, &clean)?;
             return Ok(Some(id));
         };
-        locked.record.state.stopper = ProcessId::of(std::process::id().cast_signed()).ok();
+        let us = ProcessId::of(std::process::id().cast_signed()).ok();
+        locked.record.state.stopper = us;
+        locked.record.state.keeper = us.filter(|_| request.keep);
         locked.save(self)?;
         // The wait is long and the lock is others' too.
         drop(locked);

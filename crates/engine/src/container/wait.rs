@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::record::Record;
 use super::status::ContainerState;
-use crate::Engine;
 use crate::error::{Error, Result};
+use crate::{Engine, Id};
 
 /// How to wait, and for what.
 #[derive(Debug, Clone)]
@@ -34,6 +34,7 @@ impl WaitCondition {
     pub fn parse(text: &str) -> Option<Self> {
         Some(match text {
             "created" | "configured" => Self::State(ContainerState::Created),
+            "initialized" => Self::State(ContainerState::Initialized),
             "running" => Self::State(ContainerState::Running),
             "paused" => Self::State(ContainerState::Paused),
             "stopping" => Self::State(ContainerState::Stopping),
@@ -73,16 +74,46 @@ impl Engine {
             let text = format!("container {} has no defined healthcheck", record.id);
             return Err(Error::invalid(text));
         }
+        self.wait_first(&[record.id], request)
+    }
+
+    /// Waits until a condition holds for one of several containers; gives what [`Engine::wait`]
+    /// would for that one.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn wait_first(&self, ids: &[Id], request: &WaitRequest) -> Result<i32> {
         loop {
-            let now = self.database()?.get(&record.id)?;
-            let Some(now) = now.and_then(|record| self.settled(record)) else {
-                return Ok(self.exit_file(&record).map_or(-1, |exit| exit.code));
-            };
-            if wanted.iter().any(|&condition| self.holds(&now, condition)) {
-                return Ok(self.status(&now).1.map_or(-1, |exit| exit.code));
+            for id in ids {
+                if let Some(code) = self.met(id, request)? {
+                    return Ok(code);
+                }
             }
             std::thread::sleep(request.interval);
         }
+    }
+
+    /// What is given once a condition holds, or can hold no more since the container is gone.
+    fn met(&self, id: &str, request: &WaitRequest) -> Result<Option<i32>> {
+        let now = self.database()?.get(id)?;
+        let Some(now) = now.and_then(|record| self.settled(record)) else {
+            let gone = Record {
+                id: id.to_owned(),
+                ..Record::default()
+            };
+            return Ok(Some(self.exit_file(&gone).map_or(-1, |exit| exit.code)));
+        };
+        let (state, exit) = self.status(&now);
+        if request.conditions.is_empty() {
+            return Ok(match state {
+                ContainerState::Created => Some(0),
+                ContainerState::Exited => Some(exit.map_or(-1, |exit| exit.code)),
+                _ => None,
+            });
+        }
+        let mut conditions = request.conditions.iter();
+        let holds = conditions.any(|&condition| self.holds(&now, condition));
+        Ok(holds.then(|| exit.map_or(-1, |exit| exit.code)))
     }
 
     fn holds(&self, record: &Record, condition: WaitCondition) -> bool {

@@ -115,7 +115,7 @@ pub(super) fn repository_digests(image: &Image) -> Vec<String> {
 }
 
 /// What a layer and those below it hold.
-pub(super) fn size(top: Option<&LayerId>, layers: &Index<Layer>) -> u64 {
+pub(crate) fn size(top: Option<&LayerId>, layers: &Index<Layer>) -> u64 {
     let mut total = 0u64;
     let mut next = top.cloned();
     let mut left = layers.len();

@@ -67,7 +67,7 @@ impl Engine {
     /// # Errors
     /// The database cannot be read.
     pub fn volume_users(&self, name: &str) -> Result<Vec<String>> {
-        let records = self.database()?.list(|_| true)?;
+        let records = self.database()?.all()?;
         let users = records.into_iter().filter(|record| uses(record, name));
         Ok(users.map(|record| record.id).collect())
     }

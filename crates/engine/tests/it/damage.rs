@@ -181,7 +181,7 @@ fn a_damaged_row_is_one_container() {
     };
     spoil("config");
     spoil("state");
-    let listed = engine.list(&ListRequest { all: true }).unwrap();
+    let listed = engine.list(&crate::all_of_them()).unwrap();
     assert_eq!(listed.len(), 2);
     engine.stop("c", &at_once()).unwrap();
     let error = engine.start("config").unwrap_err();

@@ -132,7 +132,7 @@ fn list_and_inspect_tell_of_it() {
     assert_eq!(seen["Path"], "sleep");
     assert!(!seen["EffectiveCaps"].as_array().unwrap().is_empty());
     engine.stop("c", &at_once()).unwrap();
-    let listed = engine.list(&ListRequest { all: true }).unwrap().remove(0);
+    let listed = engine.list(&crate::all_of_them()).unwrap().remove(0);
     assert_eq!(
         (listed.state, listed.exit_code),
         (ContainerState::Exited, Some(137))
@@ -224,7 +224,7 @@ fn sixteen_run_at_once() {
     until("all are gone", || {
         place
             .engine()
-            .list(&ListRequest { all: true })
+            .list(&crate::all_of_them())
             .unwrap()
             .is_empty()
     });

@@ -26,6 +26,14 @@ fn tests() -> Vec<Test> {
     tests
 }
 
+/// Asks for every container.
+fn all_of_them() -> minke_engine::ListRequest {
+    minke_engine::ListRequest {
+        all: true,
+        ..minke_engine::ListRequest::default()
+    }
+}
+
 fn main() -> ExitCode {
     let mut words: Vec<OsString> = std::env::args_os().collect();
     let role = words.get(1).and_then(|word| word.to_str()).unwrap_or("");

@@ -10,8 +10,8 @@ use minke_engine::progress::Silent;
 use minke_engine::spec::ContainerSpec;
 use minke_engine::spec::container::NetworkMode;
 use minke_engine::{
-    CleanupRequest, CreateRequest, Engine, EngineOptions, ListRequest, RemoveRequest,
-    RestartWaiter, StopRequest, Surroundings,
+    CleanupRequest, CreateRequest, Engine, EngineOptions, RemoveRequest, RestartWaiter,
+    StopRequest, Surroundings,
 };
 use tempfile::TempDir;
 
@@ -78,7 +78,7 @@ impl Place {
         for id in &ids {
             engine.remove(id, &by_force()).unwrap();
         }
-        assert!(engine.list(&ListRequest { all: true }).unwrap().is_empty());
+        assert!(engine.list(&crate::all_of_them()).unwrap().is_empty());
         self.assert_nothing_left(&ids);
     }
 
