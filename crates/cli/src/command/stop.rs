@@ -31,6 +31,9 @@ pub struct StopArgs {
     /// Seconds to wait before it is killed; -1 is for ever (default: its own, else 10)
     #[arg(short, long, alias = "timeout", value_parser = integer, value_name = "SECONDS")]
     time: Option<i64>,
+    /// The host goes down: nobody wants them to stay stopped after its next boot
+    #[arg(long)]
+    for_shutdown: bool,
     /// Containers
     #[arg(value_name = "CONTAINER")]
     names: Vec<String>,
@@ -41,6 +44,7 @@ pub fn run(args: StopArgs, engine: &Engine, out: &mut Output) -> Result<Exit> {
     let request = StopRequest {
         timeout: args.time.map(patience),
         ignore_missing: args.ignore,
+        for_shutdown: args.for_shutdown,
         ..StopRequest::default()
     };
     let selection = Wanted {

@@ -173,3 +173,35 @@ fn with_another_conmon_the_exit_command_starts_it_again() {
         told(&scratch, "RestartCount") == "2" && scratch.state("c") == "exited"
     });
 }
+
+#[test]
+fn what_is_to_run_after_a_boot_is_started_by_one_command() {
+    let Some(scratch) = Scratch::new() else {
+        return;
+    };
+    for policy in ["no", "always", "unless-stopped", "on-failure"] {
+        let flags = format!("create --network none --name {policy} --restart {policy}");
+        scratch.ok(&format!("{flags} {IMAGE} sleep 1000"));
+    }
+    scratch.ok("start unless-stopped");
+    scratch.ok("stop -t 0 --for-shutdown unless-stopped");
+    scratch.ok("start --all --filter should-start-on-boot=true");
+    let running = |scratch: &Scratch| {
+        let names = scratch.ok("ps --format {{.Names}}");
+        let mut names: Vec<String> = names.lines().map(str::to_owned).collect();
+        names.sort();
+        names.join(" ")
+    };
+    assert_eq!(running(&scratch), "always unless-stopped");
+    scratch.ok("stop -t 0 unless-stopped");
+    scratch.ok("start --all --filter should-start-on-boot=true");
+    assert_eq!(running(&scratch), "always");
+    scratch.ok("start --filter restart-policy=on-failure");
+    assert_eq!(running(&scratch), "always on-failure");
+    let unknown = scratch.minke("start --all --filter colour=red");
+    assert_eq!(unknown.code, 125);
+    assert!(
+        unknown.err.contains("colour is an invalid filter"),
+        "{unknown:?}"
+    );
+}

@@ -144,7 +144,7 @@ impl Engine {
         let exits = self.places.runtime.join("exits");
         let parent = std::os::unix::process::parent_id().cast_signed();
         for _ in 0..STRAY_ROUNDS {
-            let mut strays = monitors_of(id, &exits);
+            let mut strays = makers_of(id, &exits);
             strays.retain(|stray| Some(*stray) != spared && stray.pid != parent);
             if strays.is_empty() {
                 return;
@@ -269,15 +269,24 @@ fn end(process: &ProcessId) {
     }
 }
 
-/// The processes that are monitors of a container, by their command lines.
-fn monitors_of(id: &str, exits: &Path) -> Vec<ProcessId> {
+/// The processes that make a container: its monitors, and the runtimes they have started, which
+/// die with them but not at once. By their command lines.
+fn makers_of(id: &str, exits: &Path) -> Vec<ProcessId> {
     let exits = exits.as_os_str().as_bytes();
     let of_ours = |pid: i32| {
         let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
         let words: Vec<&[u8]> = line.split(|&byte| byte == 0).collect();
         let has = |flag: &[u8], value: &[u8]| words.windows(2).any(|two| two == [flag, value]);
+        let is_monitor = has(b"-c", id.as_bytes()) && has(b"--exit-dir", exits);
+        let last = words.iter().rfind(|word| !word.is_empty());
+        let names = |word: &&[u8]| word.windows(id.len()).any(|part| part == id.as_bytes());
+        let is_runtime = last == Some(&id.as_bytes())
+            && words.contains(&&b"create"[..])
+            && words
+                .windows(2)
+                .any(|two| two[0] == b"--bundle" && names(&two[1]));
         // The pid is read before the words: a number that changes hands between is not ended.
-        (has(b"-c", id.as_bytes()) && has(b"--exit-dir", exits)).then_some(())
+        (is_monitor || is_runtime).then_some(())
     };
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries

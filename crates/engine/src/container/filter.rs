@@ -6,11 +6,12 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use minke_runtime_spec::container::{MountKind, NetworkMode, RestartPolicy};
+use minke_runtime_spec::container::{MountKind, NetworkMode};
 use regex::Regex;
 
 use super::list::ContainerSummary;
 use super::record::Record;
+use super::restart::starts_on_boot;
 use crate::Engine;
 use crate::error::{Error, Result};
 use crate::moment;
@@ -29,6 +30,7 @@ const STATES: &[&str] = &[
     "exited",
     "removing",
     "stopping",
+    "restarting",
 ];
 
 /// Filters that have been understood.
@@ -170,7 +172,7 @@ impl Condition {
                 .any(|network| has_network(record, summary, network)),
             Condition::RestartPolicy(names) => names
                 .iter()
-                .any(|name| name == policy_name(record.config.spec.restart)),
+                .any(|name| name == record.config.spec.restart.as_str()),
             Condition::StartsOnBoot(wanted) => starts_on_boot(record) == *wanted,
             Condition::Before(moment) => record.config.created < *moment,
             Condition::Since(moment) => record.config.created > *moment,
@@ -264,24 +266,6 @@ fn has_network(record: &Record, summary: &ContainerSummary, wanted: &str) -> boo
             .is_some_and(|wanted| wanted == host);
     }
     summary.networks.iter().any(|network| network == wanted)
-}
-
-/// Whether a boot starts it: its policy, unless it was stopped by hand under `unless-stopped`.
-fn starts_on_boot(record: &Record) -> bool {
-    match record.config.spec.restart {
-        RestartPolicy::Always => true,
-        RestartPolicy::UnlessStopped => record.state.stopper.is_none(),
-        _ => false,
-    }
-}
-
-fn policy_name(policy: RestartPolicy) -> &'static str {
-    match policy {
-        RestartPolicy::No => "no",
-        RestartPolicy::Always => "always",
-        RestartPolicy::UnlessStopped => "unless-stopped",
-        RestartPolicy::OnFailure { .. } => "on-failure",
-    }
 }
 
 fn policy(text: &str) -> Result<String> {

@@ -102,6 +102,8 @@ pub(crate) struct State {
     pub stopped_by_user: bool,
     /// How long the policy waited the last time, in milliseconds; 0 before the first.
     pub backoff_ms: u64,
+    /// It was ended because the host goes down: nobody's wish, and no policy's case.
+    pub halted: bool,
     /// It was ended to be started again, whatever the policy.
     pub restart_wanted: bool,
     /// The socket of the service manager that it was started by.

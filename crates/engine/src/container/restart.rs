@@ -124,11 +124,12 @@ impl Engine {
         let id = locked.record.id.clone();
         self.end_stray_monitors(&id, Some(waiter));
         self.delete_from_runtime(&locked.record)?;
+        locked.record.state.init = None;
+        let launched = self.launch(locked, |_| Ok(()));
         let state = &mut locked.record.state;
-        state.init = None;
         state.restarts = state.restarts.saturating_add(1);
-        let Err(error) = self.launch(locked, |_| Ok(())) else {
-            locked.record.state.again = None;
+        let Err(error) = launched else {
+            state.again = None;
             locked.save(self)?;
             return Ok(Followed::Runs);
         };
@@ -218,7 +219,7 @@ fn wants_restart(record: &Record) -> bool {
     if state.restart_wanted {
         return true;
     }
-    if state.stopped_by_user {
+    if state.stopped_by_user || state.halted {
         return false;
     }
     match record.config.spec.restart {
@@ -227,6 +228,15 @@ fn wants_restart(record: &Record) -> bool {
         RestartPolicy::OnFailure { max_retries } => {
             state.exit_code != Some(0) && max_retries.is_none_or(|max| state.restarts < max)
         }
+    }
+}
+
+/// Whether a container is to be started after the host's next boot.
+pub(crate) fn starts_on_boot(record: &Record) -> bool {
+    match record.config.spec.restart {
+        RestartPolicy::Always => true,
+        RestartPolicy::UnlessStopped => !record.state.stopped_by_user,
+        RestartPolicy::No | RestartPolicy::OnFailure { .. } => false,
     }
 }
 

@@ -170,6 +170,7 @@ impl Engine {
         state.keeper = None;
         state.oom_killed = false;
         state.restart_wanted = false;
+        state.halted = false;
         state.error.clear();
         self.begin_health(&mut locked.record)?;
         locked.save(self)

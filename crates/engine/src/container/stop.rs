@@ -21,6 +21,8 @@ pub struct StopRequest {
     pub ignore_missing: bool,
     /// Keep it, though it is to be removed when it ends: it will be started again.
     pub keep: bool,
+    /// The host goes down: after its next boot the container is as if nobody had stopped it.
+    pub for_shutdown: bool,
 }
 
 /// Where neither the request nor the container says (Podman's default).
@@ -58,8 +60,10 @@ impl Engine {
             .filter(|_| status.is_alive())
             .and_then(|init| init.open().ok());
         if status != ContainerState::Created && status != ContainerState::Exited {
-            locked.record.state.stopped_by_user = true;
-            locked.record.state.restart_wanted = false;
+            let state = &mut locked.record.state;
+            state.stopped_by_user |= !request.for_shutdown;
+            state.halted = request.for_shutdown;
+            state.restart_wanted = false;
         }
         let Some(process) = init else {
             locked.save(self)?;

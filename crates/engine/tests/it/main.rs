@@ -4,7 +4,9 @@
 //! Each test runs in a process of its own, since the engine forks.
 
 mod archive;
+mod boot;
 mod crash;
+mod crash_parts;
 mod damage;
 mod life;
 mod place;
@@ -23,6 +25,8 @@ fn tests() -> Vec<Test> {
     tests.extend(streams::TESTS);
     tests.extend(damage::TESTS);
     tests.extend(crash::TESTS);
+    tests.extend(crash_parts::TESTS);
+    tests.extend(boot::TESTS);
     tests
 }
 

@@ -10,8 +10,8 @@ use minke_engine::progress::Silent;
 use minke_engine::spec::ContainerSpec;
 use minke_engine::spec::container::NetworkMode;
 use minke_engine::{
-    CleanupRequest, CreateRequest, Engine, EngineOptions, RemoveRequest, RestartWaiter,
-    StopRequest, Surroundings,
+    CleanupRequest, CreateRequest, Engine, EngineOptions, ListRequest, RemoveRequest,
+    RestartWaiter, StopRequest, Surroundings,
 };
 use tempfile::TempDir;
 
@@ -116,7 +116,7 @@ impl Place {
     }
 }
 
-fn groups(id: &str) -> Vec<PathBuf> {
+pub fn groups(id: &str) -> Vec<PathBuf> {
     let hierarchies = fs::read_dir("/sys/fs/cgroup")
         .into_iter()
         .flatten()
@@ -169,6 +169,13 @@ pub fn by_force() -> RemoveRequest {
         force: true,
         timeout: Some(Duration::ZERO),
         ..RemoveRequest::default()
+    }
+}
+
+pub fn everything() -> ListRequest {
+    ListRequest {
+        all: true,
+        ..ListRequest::default()
     }
 }
 
@@ -250,6 +257,13 @@ pub fn act(words: &[OsString]) -> ExitCode {
             let id = create(&engine, &spec).unwrap();
             let end = engine.start_attached(&id, Default::default()).unwrap();
             assert_eq!(end, minke_engine::AttachEnd::Exited(3));
+        }
+        "exec" => {
+            let exec = minke_engine::ExecRequest {
+                command: vec!["true".to_owned()],
+                ..Default::default()
+            };
+            drop(engine.exec(name, &exec, Default::default()));
         }
         verb => panic!("no verb {verb}"),
     }

@@ -22,6 +22,18 @@ pub enum RestartPolicy {
     },
 }
 
+impl RestartPolicy {
+    /// As it is typed, without a number of retries.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::No => "no",
+            Self::Always => "always",
+            Self::UnlessStopped => "unless-stopped",
+            Self::OnFailure { .. } => "on-failure",
+        }
+    }
+}
+
 /// Who tells a service manager that the container is ready.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
