@@ -3,7 +3,7 @@
 use crate::command::{
     attach, cleanup, commit, create, diff, exec, exists, export, healthcheck, images, info, init,
     inspect, kill, load, logs, mount, pause, port, prune, ps, pull, rename, restart, rm, rmi, run,
-    save, start, stop, tag, unpause, version, wait,
+    save, start, stats, stop, tag, top, unpause, version, wait,
 };
 use crate::verb::{Verb, verb, verb_alone, verb_inside};
 
@@ -52,8 +52,10 @@ pub const TOP: &[Verb] = &[
     RUN,
     SAVE,
     START,
+    STATS,
     STOP,
     TAG,
+    TOP_PROCESSES,
     UNMOUNT,
     UNPAUSE,
     verb_alone!(
@@ -115,7 +117,9 @@ const CONTAINER: &[Verb] = &[
     RM,
     RUN,
     START,
+    STATS,
     STOP,
+    TOP_PROCESSES,
     UNMOUNT,
     UNPAUSE,
     WAIT,
@@ -259,6 +263,12 @@ const SAVE: Verb = verb!(
     save::run
 );
 const START: Verb = verb!("start", "Start containers", start::StartArgs, start::run);
+const STATS: Verb = verb!(
+    "stats",
+    "Show what containers use, again and again",
+    stats::StatsArgs,
+    stats::run
+);
 const STOP: Verb = verb!("stop", "Stop containers", stop::StopArgs, stop::run);
 const TAG: Verb = verb!("tag", "Give an image further names", tag::TagArgs, tag::run);
 const UNMOUNT: Verb = verb_inside!(
@@ -268,6 +278,12 @@ const UNMOUNT: Verb = verb_inside!(
     mount::unmount
 )
 .aliases(&["umount"]);
+const TOP_PROCESSES: Verb = verb!(
+    "top",
+    "Show a container's processes",
+    top::TopArgs,
+    top::run
+);
 const UNPAUSE: Verb = verb!(
     "unpause",
     "Let frozen containers go on",

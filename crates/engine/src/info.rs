@@ -132,8 +132,8 @@ fn distribution() -> Value {
     json!({"distribution": field("ID="), "version": field("VERSION_ID=")})
 }
 
-/// A line of /proc/meminfo, in bytes.
-fn memory(key: &str) -> u64 {
+/// A line of proc_meminfo(5), in bytes.
+pub(crate) fn memory(key: &str) -> u64 {
     let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix(key));
     let kilobytes: u64 = line

@@ -62,8 +62,12 @@ pub use container::mount::{MountedContainer, UnmountRequest};
 pub use container::preserve::Preserve;
 pub use container::remove::RemoveRequest;
 pub use container::select::{Selected, Selection};
+pub use container::stats::{ContainerStats, InterfaceStats, StatsSampler};
 pub use container::status::ContainerState;
 pub use container::stop::StopRequest;
+pub use container::top::{
+    ProcessTable, are_descriptors as are_top_descriptors, descriptors as top_descriptors,
+};
 pub use container::wait::{WaitCondition, WaitRequest};
 pub use engine::Engine;
 pub use error::{Error, ErrorKind, Result};

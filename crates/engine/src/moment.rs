@@ -1,4 +1,6 @@
-//! Moments as people type them.
+//! Moments as people type them, and durations as Go prints them.
+
+use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -54,9 +56,63 @@ fn before(option: &'static str, text: &str, now: Timestamp) -> Option<Timestamp>
     Timestamp::from_nanosecond(now.as_nanosecond() - nanoseconds).ok()
 }
 
+/// As Go prints a duration: `1h2m3.5s`, `12.345678ms`, `0s`.
+pub fn go_duration(duration: Duration) -> String {
+    let nanoseconds = duration.as_nanos();
+    let (unit, scale) = match nanoseconds {
+        0 => return "0s".to_owned(),
+        1..1_000 => ("ns", 1),
+        1_000..1_000_000 => ("µs", 1_000),
+        1_000_000..1_000_000_000 => ("ms", 1_000_000),
+        _ => return go_seconds(duration),
+    };
+    format!(
+        "{}{unit}",
+        decimal(nanoseconds / scale, nanoseconds % scale, scale)
+    )
+}
+
+fn go_seconds(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
+    let rest = decimal(
+        u128::from(seconds % 60),
+        u128::from(duration.subsec_nanos()),
+        1_000_000_000,
+    );
+    match (hours, minutes) {
+        (0, 0) => format!("{rest}s"),
+        (0, minutes) => format!("{minutes}m{rest}s"),
+        (hours, minutes) => format!("{hours}h{minutes}m{rest}s"),
+    }
+}
+
+/// `whole` and so many parts of `scale`, a power of ten, without zeros at the end.
+fn decimal(whole: u128, part: u128, scale: u128) -> String {
+    let digits = scale.ilog10() as usize;
+    let text = format!("{whole}.{part:0digits$}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn durations_are_gos() {
+        for (nanoseconds, expected) in [
+            (0, "0s"),
+            (1, "1ns"),
+            (1_500, "1.5µs"),
+            (12_345_678, "12.345678ms"),
+            (1_000_000_000, "1s"),
+            (10_000_000_000, "10s"),
+            (90_500_000_000, "1m30.5s"),
+            (3_600_000_000_000, "1h0m0s"),
+        ] {
+            assert_eq!(go_duration(Duration::from_nanos(nanoseconds)), expected);
+        }
+    }
 
     #[test]
     fn moments_are_read() {

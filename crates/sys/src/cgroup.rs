@@ -3,11 +3,15 @@
 //! [`Cgroups`] says which hierarchies are mounted; a [`Group`] is one path in all of them.
 //! On a hybrid host (v1 controllers beside a v2 tree) a group exists in the v2 tree as well.
 
+mod usage; // what a group has used
+
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant};
+
+pub use usage::Usage;
 
 /// How the host mounts control groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

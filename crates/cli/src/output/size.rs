@@ -1,6 +1,7 @@
 //! Bytes for people, as Podman prints them.
 
 const DECIMAL: &[&str] = &["B", "kB", "MB", "GB", "TB", "PB", "EB"];
+const BINARY: &[&str] = &["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
 
 /// `7.63 MB`: powers of a thousand, three digits.
 pub fn human(bytes: u64) -> String {
@@ -12,6 +13,12 @@ pub fn human(bytes: u64) -> String {
 pub fn tight(bytes: u64, precision: usize) -> String {
     let (number, unit) = scaled(bytes, 1000.0, DECIMAL);
     format!("{}{unit}", digits(number, precision))
+}
+
+/// `7.276MiB`: powers of 1024, four digits.
+pub fn binary(bytes: u64) -> String {
+    let (number, unit) = scaled(bytes, 1024.0, BINARY);
+    format!("{}{unit}", digits(number, 4))
 }
 
 fn scaled(bytes: u64, base: f64, units: &[&'static str]) -> (f64, &'static str) {
@@ -73,6 +80,8 @@ mod tests {
 
     #[test]
     fn units_may_follow_at_once() {
+        assert_eq!(binary(1 << 20), "1MiB");
+        assert_eq!(binary(1_048_064), "1024KiB");
         assert_eq!(tight(0, 3), "0B");
         assert_eq!(tight(12_345, 3), "12.3kB");
         assert_eq!(tight(12_345, 4), "12.35kB");

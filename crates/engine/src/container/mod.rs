@@ -35,6 +35,8 @@ mod runtime; // the OCI runtime, embedded or not
 pub(crate) mod select; // which containers, by what was typed
 mod stage; // what is mounted before the runtime mounts
 mod start; // from a record to a running process
+pub(crate) mod stats; // what it uses
 pub(crate) mod status; // what is true now
 pub(crate) mod stop; // politely, then not
+pub(crate) mod top; // its processes
 pub(crate) mod wait; // for its end
