@@ -15,6 +15,7 @@ pub struct Role {
 enum Part {
     Conmon,
     Oci,
+    Init,
     RootlessKeeper,
 }
 
@@ -27,6 +28,7 @@ pub fn of(arguments: &[OsString]) -> Option<Role> {
     let part = match arguments.get(1)?.to_str()? {
         "conmon" => Part::Conmon,
         "oci" => Part::Oci,
+        "init" => Part::Init,
         minke_engine::rootless::KEEPER_ROLE => Part::RootlessKeeper,
         _ => return None,
     };
@@ -37,6 +39,7 @@ fn by_name(name: &OsStr) -> Option<Part> {
     match name.to_str()? {
         "conmon" | "minke-conmon" => Some(Part::Conmon),
         "oci" | "minke-oci" | "crun" | "runc" => Some(Part::Oci),
+        "podman-init" | "minke-init" | "catatonit" => Some(Part::Init),
         _ => None,
     }
 }
@@ -53,6 +56,7 @@ impl Role {
                 let rest = arguments.split_off(self.named_by - 1);
                 minke_oci_runtime::cli::run(rest, &oci_surroundings())
             }
+            Part::Init => minke_oci_runtime::init::run(arguments.split_off(self.named_by)),
             Part::RootlessKeeper => minke_engine::rootless::keep(),
         }
     }
@@ -94,6 +98,13 @@ mod tests {
             ("minke-oci state x", Some(oci(1))),
             ("/opt/crun state x", Some(oci(1))),
             ("runc", Some(oci(1))),
+            (
+                "/run/podman-init -- sh",
+                Some(Role {
+                    part: Part::Init,
+                    named_by: 1,
+                }),
+            ),
             ("minke oci state x", Some(oci(2))),
             ("minke run conmon", None),
             ("minke --root conmon ps", None),

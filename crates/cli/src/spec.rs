@@ -1,21 +1,23 @@
 //! From flags to a [`ContainerSpec`], for `run` and `create`.
 
+mod files; // what is written into it
 pub mod flags; // the flags
 mod mode; // whose namespaces
 mod pair; // KEY=VALUE
+mod resources; // limits of its control group
 
 use std::collections::BTreeMap;
 use std::fs;
 
 use minke_runtime_spec::container::{
-    ContainerSpec, Dns, ImageVolumes, LogConfig, Mount, MountKind, Namespaces, Resources,
-    RestartPolicy, Security,
+    ContainerSpec, Dns, ImageVolumes, LogConfig, Mount, MountKind, Namespaces, NetworkMode,
+    RestartPolicy, Security, SystemdMode,
 };
 use minke_runtime_spec::option;
 
 use crate::error::{Error, Result};
 use flags::service::absolute;
-use flags::{ContainerFlags, LifeFlags, LimitFlags, PlaceFlags, PrivilegeFlags, ProcessFlags};
+use flags::{ContainerFlags, LifeFlags, PlaceFlags, PrivilegeFlags, ProcessFlags};
 
 /// The container that `flags` and the words after them ask for. `environment` is this process's.
 ///
@@ -29,40 +31,63 @@ pub fn container(
     let (image, command) = words
         .split_first()
         .ok_or_else(|| Error::refused("an image is needed"))?;
+    refuse_missing(flags)?;
+    let (group_add, keep_groups) = groups(&flags.process.group_add)?;
     let place = &flags.place;
     let life = &flags.life;
+    let rootfs = place.rootfs.then(|| files::rootfs(image)).transpose()?;
+    let image = if rootfs.is_some() { "" } else { image };
+    let (network, attachments) = mode::network(&place.network)?;
     let restart = restart(flags)?;
     let (preserve_fds, preserve_fd) = flags.service.preserve.read()?;
     Ok(ContainerSpec {
         name: flags.name.clone(),
-        image: image.clone(),
+        image: image.to_owned(),
         command: command.to_vec(),
         entrypoint: entrypoint(&flags.process),
         env: variables(&flags.process, environment)?,
         workdir: flags.process.workdir.clone(),
         user: flags.process.user.clone(),
-        group_add: flags.process.group_add.clone(),
+        group_add,
+        keep_groups,
         terminal: flags.tty,
         stdin: flags.interactive,
-        init: refuse_init(&flags.process)?,
+        init: flags.process.init,
+        init_path: flags.process.init_path.clone(),
+        systemd: systemd(flags.process.systemd.as_deref())?,
+        timezone: flags.process.tz.clone(),
+        personality: flags.process.personality.clone(),
+        env_merge: pair::merged(&flags.process.env_merge)?,
+        unset_env: flags.process.unsetenv.iter().cloned().collect(),
+        unset_env_all: flags.process.unsetenv_all,
+        http_proxy: flags.process.http_proxy,
+        rootfs,
+        files: files::files(place, &flags.process)?,
         hostname: place.hostname.clone(),
         umask: umask(&flags.process)?,
-        namespaces: namespaces(place)?,
+        namespaces: namespaces(place, network)?,
         mounts: mounts(place)?,
         image_volumes: image_volumes(place.image_volume.as_deref())?,
         volumes_from: parsed(&place.volumes_from, option::volumes_from::parse)?,
         read_only: place.read_only,
         read_only_tmpfs: place.read_only_tmpfs,
         shm_size_bytes: size("shm-size", place.shm_size.as_deref())?,
-        devices: parsed(&flags.privileges.device, option::device::parse)?,
+        shm_size_systemd_bytes: size("shm-size-systemd", place.shm_size_systemd.as_deref())?,
+        cdi_devices: cdi_devices(&flags.privileges),
+        devices: parsed(&plain_devices(&flags.privileges), option::device::parse)?,
         device_cgroup_rules: device_rules(&flags.privileges)?,
         security: security(&flags.privileges)?,
-        resources: resources(&flags.limits)?,
+        resources: resources::resources(&flags.limits)?,
+        cgroups: resources::cgroups(flags.limits.cgroups.as_deref())?,
+        rdt_class: flags.limits.rdt_class.clone(),
         ulimits: parsed(&flags.limits.ulimit, option::ulimit::parse)?,
         sysctls: pair::sysctls(&flags.privileges.sysctl)?,
         ports: parsed(&place.publish, option::port::parse)?,
+        expose: files::expose(&place.expose)?,
+        publish_all: place.publish_all,
+        attachments: files::attachments(place, attachments)?,
         annotations: pair::annotations(&life.annotation)?,
-        labels: pair::labels(&life.label)?,
+        labels: labels(flags)?,
         add_hosts: pair::hosts(&place.add_host)?,
         dns: Dns {
             servers: place.dns.clone(),
@@ -79,7 +104,9 @@ pub fn container(
         preserve_fd,
         monitor_pid_file: absolute(flags.service.conmon_pidfile.as_ref())?,
         pid_file: absolute(flags.service.pidfile.as_ref())?,
-        remove: flags.rm,
+        remove: flags.removes(),
+        remove_image: flags.rmi,
+        requires: flags.requires.clone(),
         log: log(life)?,
         cgroup_parent: flags.limits.cgroup_parent.clone(),
         ..ContainerSpec::default()
@@ -112,11 +139,86 @@ fn entrypoint(flags: &ProcessFlags) -> Option<Vec<String>> {
     Some(words.unwrap_or_else(|| vec![text.clone()]))
 }
 
-fn refuse_init(flags: &ProcessFlags) -> Result<bool> {
-    if flags.init {
-        return Err(Error::refused("--init is not supported"));
+/// What is refused by name because there is none of it yet.
+fn refuse_missing(flags: &ContainerFlags) -> Result<()> {
+    if let Some(name) = flags.pod.as_ref().or(flags.pod_id_file.as_ref()) {
+        return Err(Error::refused(format!(
+            "no pod with name or ID {name} found: no such pod (pods are not supported)"
+        )));
     }
-    Ok(false)
+    if let Some(text) = flags.secret.first() {
+        let name = text.split(',').next().unwrap_or_default();
+        return Err(Error::refused(format!(
+            "no secret with name or id {name:?}: no such secret (secrets are not supported)"
+        )));
+    }
+    match flags.seccomp_policy.as_deref() {
+        None | Some("" | "default") => Ok(()),
+        Some(other) => Err(Error::refused(format!(
+            "--seccomp-policy {other} is not supported: only `default` is"
+        ))),
+    }
+}
+
+/// Further groups, or those of whoever starts it.
+fn groups(texts: &[String]) -> Result<(Vec<String>, bool)> {
+    if !texts.iter().any(|text| text == "keep-groups") {
+        return Ok((texts.to_vec(), false));
+    }
+    if texts.len() > 1 {
+        return Err(Error::refused(
+            "the '--group-add keep-groups' option is not allowed with any other --group-add options",
+        ));
+    }
+    Ok((Vec::new(), true))
+}
+
+fn systemd(text: Option<&str>) -> Result<SystemdMode> {
+    match text {
+        Some("always") => Ok(SystemdMode::Always),
+        None => Ok(SystemdMode::True),
+        Some(text) => match crate::flag::boolean(text) {
+            Ok(true) => Ok(SystemdMode::True),
+            Ok(false) => Ok(SystemdMode::False),
+            Err(_) => Err(Error::refused(format!(
+                "invalid value for systemd: {text:?}: it is true, false or always"
+            ))),
+        },
+    }
+}
+
+/// The labels of the files, then those given one by one.
+fn labels(flags: &ContainerFlags) -> Result<BTreeMap<String, String>> {
+    let mut lines = Vec::new();
+    for path in &flags.label_file {
+        let opened = Error::io(format!("open {}", path.display()));
+        let text = fs::read_to_string(path).map_err(opened)?;
+        let kept = text.lines().map(str::trim_start);
+        let kept = kept.filter(|line| !line.is_empty() && !line.starts_with('#'));
+        lines.extend(kept.map(str::to_owned));
+    }
+    lines.extend(flags.life.label.iter().cloned());
+    pair::labels(&lines)
+}
+
+/// `vendor.com/class=name` is a device of the Container Device Interface, as is every GPU.
+fn is_cdi(text: &str) -> bool {
+    let kind = text.split_once('=').map(|(kind, _)| kind);
+    kind.is_some_and(|kind| !kind.starts_with('/') && kind.contains('/'))
+}
+
+fn plain_devices(flags: &PrivilegeFlags) -> Vec<String> {
+    let devices = flags.device.iter().filter(|text| !is_cdi(text));
+    devices.cloned().collect()
+}
+
+fn cdi_devices(flags: &PrivilegeFlags) -> Vec<String> {
+    let devices = flags.device.iter().filter(|text| is_cdi(text)).cloned();
+    let gpus = flags
+        .gpus
+        .iter()
+        .map(|name| format!("nvidia.com/gpu={name}"));
+    devices.chain(gpus).collect()
 }
 
 /// This environment where asked for, then files, then single variables: the later ones win.
@@ -158,11 +260,12 @@ fn umask(flags: &ProcessFlags) -> Result<Option<u32>> {
     }
 }
 
-fn namespaces(flags: &PlaceFlags) -> Result<Namespaces> {
+fn namespaces(flags: &PlaceFlags, network: NetworkMode) -> Result<Namespaces> {
     Ok(Namespaces {
-        network: mode::network(&flags.network)?,
+        network,
         pid: mode::namespace("pid", flags.pid.as_deref())?.unwrap_or_default(),
         ipc: mode::namespace("ipc", flags.ipc.as_deref())?.unwrap_or_default(),
+        no_shm: flags.ipc.as_deref() == Some("none"),
         uts: mode::namespace("uts", flags.uts.as_deref())?.unwrap_or_default(),
         user: mode::user(flags.userns.as_deref())?,
         cgroup: mode::namespace("cgroup", flags.cgroupns.as_deref())?,
@@ -236,51 +339,10 @@ fn security(flags: &PrivilegeFlags) -> Result<Security> {
     Ok(security)
 }
 
-fn resources(flags: &LimitFlags) -> Result<Resources> {
-    if flags.cpus.is_some() && flags.cpu_period.is_some() {
-        return Err(Error::refused(
-            "--cpu-period and --cpus cannot be set together",
-        ));
-    }
-    if flags.cpus.is_some() && flags.cpu_quota.is_some() {
-        return Err(Error::refused(
-            "--cpu-quota and --cpus cannot be set together",
-        ));
-    }
-    Ok(Resources {
-        memory_bytes: size("memory", flags.memory.as_deref())?,
-        memory_swap_bytes: optional(flags.memory_swap.as_deref(), |text| {
-            option::size::parse_or_unlimited("memory-swap", text)
-        })?,
-        memory_reservation_bytes: size("memory-reservation", flags.memory_reservation.as_deref())?,
-        oom_score_adj: oom_score(flags.oom_score_adj)?,
-        cpus: flags.cpus,
-        cpu_period: flags.cpu_period,
-        cpu_quota: flags.cpu_quota,
-        cpu_shares: flags.cpu_shares,
-        cpuset_cpus: flags.cpuset_cpus.clone(),
-        cpuset_mems: flags.cpuset_mems.clone(),
-        pids_limit: flags.pids_limit,
-        ..Resources::default()
-    })
-}
-
-fn oom_score(score: Option<i64>) -> Result<Option<i32>> {
-    let Some(score) = score else {
-        return Ok(None);
-    };
-    match i32::try_from(score) {
-        Ok(score) if (-1000..=1000).contains(&score) => Ok(Some(score)),
-        _ => Err(Error::refused(format!(
-            "--oom-score-adj is from -1000 to 1000, not {score}"
-        ))),
-    }
-}
-
 fn restart(flags: &ContainerFlags) -> Result<RestartPolicy> {
     let text = flags.life.restart.as_deref().unwrap_or_default();
     let policy = option::restart::parse(text)?;
-    if flags.rm && policy != RestartPolicy::No {
+    if flags.removes() && policy != RestartPolicy::No {
         return Err(Error::refused(
             "the --rm option conflicts with --restart, when the restartPolicy is not \"\" and \"no\"",
         ));

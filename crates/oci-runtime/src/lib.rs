@@ -35,6 +35,7 @@ pub mod create; // a container, set up
 pub mod default_spec; // a config.json to start from
 pub mod delete; // and gone
 pub mod exec; // one more process
+pub mod init; // a process 1 that reaps
 pub mod kill; // signals
 pub mod pause; // the freezer
 pub mod signal; // their names

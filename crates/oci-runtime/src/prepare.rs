@@ -73,6 +73,7 @@ pub(crate) fn plan(
     };
     let process = bundle.process()?;
     let mut planned_process = process_plan(process, linux.seccomp().as_ref(), extras)?;
+    planned_process.keep_groups = keeps_groups(spec);
     planned_process.personality = linux.personality().as_ref().map(personality).transpose()?;
     let sysctls = sysctls(linux, |kind| namespaces.isolates(kind))?;
     Ok(Plan {
@@ -113,6 +114,13 @@ pub(crate) fn linux(spec: &Spec) -> Result<&Linux> {
     spec.linux()
         .as_ref()
         .ok_or_else(|| Error::config("linux is missing"))
+}
+
+/// Whether the process keeps its caller's groups (crun's annotation).
+fn keeps_groups(spec: &Spec) -> bool {
+    let annotations = spec.annotations().as_ref();
+    let asked = annotations.and_then(|all| all.get("run.oci.keep_original_groups"));
+    asked.is_some_and(|value| value == "1")
 }
 
 fn has_early_hooks(spec: &Spec) -> bool {

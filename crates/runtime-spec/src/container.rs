@@ -1,5 +1,6 @@
 //! What was asked for: the one input that command line, REST API and Kubernetes YAML build.
 
+pub mod files; // what the engine writes into it
 pub mod health; // health checks
 pub mod lifecycle; // restart, stop, health, logs
 pub mod mount; // what is mounted where
@@ -12,11 +13,12 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use files::{Attachment, Files, Rootfs};
 pub use health::{Health, HealthCheck, OnFailure, StartupCheck};
-pub use lifecycle::{LogConfig, RestartPolicy, SdNotify};
+pub use lifecycle::{LogConfig, RestartPolicy, SdNotify, SystemdMode};
 pub use mount::{ImageVolumes, Mount, MountKind, MountOptions, Propagation, Relabel, VolumesFrom};
 pub use namespace::{NamespaceMode, Namespaces, NetworkMode, UserMode};
-pub use resources::Resources;
+pub use resources::{CgroupsMode, DeviceRate, Resources};
 pub use security::{Seccomp, Security};
 
 use crate::option::device::Device;
@@ -41,18 +43,34 @@ pub struct ContainerSpec {
     pub unset_env: BTreeSet<String>,
     /// Leave all of them out.
     pub unset_env_all: bool,
+    /// Variables on top of all, in whose values `$NAME` and `${NAME}` are the image's.
+    pub env_merge: BTreeMap<String, String>,
+    /// Pass the host's proxies on. Absent is yes.
+    pub http_proxy: Option<bool>,
     /// The directory to start in.
     pub workdir: Option<String>,
     /// `user[:group]`.
     pub user: Option<String>,
     /// Further groups, by name or number.
     pub group_add: Vec<String>,
+    /// Keep the groups of whoever starts it.
+    pub keep_groups: bool,
     /// A terminal.
     pub terminal: bool,
     /// Keep stdin open.
     pub stdin: bool,
     /// Run an init as process 1.
     pub init: bool,
+    /// The init to run in place of the engine's: a path of the host.
+    pub init_path: Option<PathBuf>,
+    /// Whether it is made ready for systemd.
+    pub systemd: SystemdMode,
+    /// The execution domain: `LINUX`, `LINUX32`.
+    pub personality: Option<String>,
+    /// A directory as root file system; then there is no image.
+    pub rootfs: Option<Rootfs>,
+    /// What is asked of the files the engine writes.
+    pub files: Files,
     /// The host name; the short id where it is absent.
     pub hostname: Option<String>,
     /// The NIS domain name.
@@ -75,6 +93,10 @@ pub struct ContainerSpec {
     pub read_only_tmpfs: Option<bool>,
     /// Size of `/dev/shm` in bytes.
     pub shm_size_bytes: Option<u64>,
+    /// Size in bytes of the memory systemd has for itself: `/run`, `/run/lock`, `/var/log/journal`.
+    pub shm_size_systemd_bytes: Option<u64>,
+    /// Devices by the names of the Container Device Interface: `vendor.com/class=name`.
+    pub cdi_devices: Vec<String>,
     /// Devices.
     pub devices: Vec<Device>,
     /// Rules for the device cgroup: `c 1:3 rwm`.
@@ -89,6 +111,12 @@ pub struct ContainerSpec {
     pub sysctls: BTreeMap<String, String>,
     /// Published ports.
     pub ports: Vec<PortMapping>,
+    /// Ports the container listens at: `80/tcp`. They are published with `publish_all`.
+    pub expose: BTreeSet<String>,
+    /// Publish every port that is exposed, at a port the host picks.
+    pub publish_all: bool,
+    /// What is asked of the networks, by name; that of `""` is for the first.
+    pub attachments: BTreeMap<String, Attachment>,
     /// Annotations of the runtime config.
     pub annotations: BTreeMap<String, String>,
     /// Labels of the container.
@@ -119,10 +147,18 @@ pub struct ContainerSpec {
     pub pid_file: Option<PathBuf>,
     /// Remove it when it ends.
     pub remove: bool,
+    /// Remove its image too, unless others need it.
+    pub remove_image: bool,
+    /// Containers that are started before it.
+    pub requires: Vec<String>,
     /// Where its output goes.
     pub log: LogConfig,
     /// The parent control group.
     pub cgroup_parent: Option<String>,
+    /// Which control groups it has.
+    pub cgroups: CgroupsMode,
+    /// Its class of service in Intel's RDT.
+    pub rdt_class: Option<String>,
 }
 
 /// Name resolution, for the engine that writes `resolv.conf`.

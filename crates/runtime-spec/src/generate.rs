@@ -10,15 +10,18 @@ mod resources; // the control group
 mod rlimits; // limits of the process
 mod security; // masks, filter, labels
 mod sysctls; // kernel parameters
+pub mod systemd; // an init that manages its own control group
 
 use std::collections::HashMap;
 
-use oci_spec::runtime::{Linux, Process, Root, Spec, User};
+use oci_spec::runtime::{
+    Linux, LinuxIntelRdt, LinuxPersonality, LinuxPersonalityDomain, Process, Root, Spec, User,
+};
 
-use crate::Result;
 use crate::container::{ContainerSpec, UserMode};
 use crate::host::Host;
 use crate::image::ImageConfig;
+use crate::{Error, Result};
 
 pub use environment::CONTAINER_ENV;
 pub use rlimits::Clamp;
@@ -26,6 +29,9 @@ pub use security::{MASKED_PATHS, READ_ONLY_PATHS};
 
 /// The runtime-spec version that is written.
 pub const OCI_VERSION: &str = "1.2.0";
+
+/// Asks the runtime to leave the caller's groups to the process (crun's annotation).
+pub const KEEP_GROUPS: &str = "run.oci.keep_original_groups";
 
 /// A runtime config, and what a user should hear about it.
 #[derive(Debug, Clone, PartialEq)]
@@ -96,17 +102,23 @@ pub fn generate(spec: &ContainerSpec, image: &ImageConfig, host: &Host) -> Resul
         .set_masked_paths(Some(security::masked_paths(&context, &mut warnings)))
         .set_readonly_paths(Some(security::read_only_paths(&context)))
         .set_mount_label(security::mount_label(&context))
+        .set_rootfs_propagation(mounts::root_propagation(spec).map(str::to_owned))
+        .set_personality(personality(spec)?)
+        .set_intel_rdt(rdt(spec))
         .set_seccomp(security::seccomp(&context, &capabilities)?);
     process.set_capabilities(Some(capabilities.to_oci()));
 
     let mut root = Root::default();
     root.set_path(host.rootfs.clone())
         .set_readonly(Some(spec.read_only));
-    let annotations: HashMap<String, String> = spec
+    let mut annotations: HashMap<String, String> = spec
         .annotations
         .iter()
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect();
+    if spec.keep_groups {
+        annotations.insert(KEEP_GROUPS.to_owned(), "1".to_owned());
+    }
 
     let mut config = Spec::default();
     config
@@ -135,6 +147,32 @@ fn user(context: &Context<'_>) -> User {
         user.set_additional_gids(Some(resolved.additional_gids.clone()));
     }
     user
+}
+
+/// The execution domain.
+fn personality(spec: &ContainerSpec) -> Result<Option<LinuxPersonality>> {
+    let Some(text) = &spec.personality else {
+        return Ok(None);
+    };
+    let domain = match text.as_str() {
+        "LINUX" => LinuxPersonalityDomain::PerLinux,
+        "LINUX32" => LinuxPersonalityDomain::PerLinux32,
+        _ => {
+            let message = format!("unknown personality {text:?}: it is LINUX or LINUX32");
+            return Err(Error::syntax("--personality", message));
+        }
+    };
+    let mut personality = LinuxPersonality::default();
+    personality.set_domain(domain);
+    Ok(Some(personality))
+}
+
+/// The class of service in Intel's RDT, which must be there already.
+fn rdt(spec: &ContainerSpec) -> Option<LinuxIntelRdt> {
+    let class = spec.rdt_class.clone()?;
+    let mut rdt = LinuxIntelRdt::default();
+    rdt.set_clos_id(Some(class));
+    Some(rdt)
 }
 
 /// The host name; none where the container has the host's.

@@ -50,7 +50,9 @@ pub struct Host {
     pub default_sysctls: BTreeMap<String, String>,
     /// Variables for every container (containers.conf); the image's win.
     pub default_env: BTreeMap<String, String>,
-    /// The nodes of devices that were asked for, by their host paths.
+    /// The host's proxies, as variables.
+    pub proxy_env: BTreeMap<String, String>,
+    /// The nodes of devices that were asked for or limited, by their host paths.
     pub device_nodes: BTreeMap<String, DeviceNode>,
     /// All devices, for a privileged container.
     pub all_devices: BTreeMap<String, DeviceNode>,
@@ -62,6 +64,10 @@ pub struct Host {
     pub hostname: Option<PathBuf>,
     /// The file for `/run/.containerenv`.
     pub containerenv: Option<PathBuf>,
+    /// The file for `/etc/passwd`, where it is not the image's own.
+    pub passwd: Option<PathBuf>,
+    /// The file for `/etc/group`.
+    pub group: Option<PathBuf>,
     /// The file for `/etc/localtime`.
     pub localtime: Option<PathBuf>,
     /// The init binary.
@@ -154,12 +160,15 @@ impl Default for Host {
             bounding: names(capability::ALL),
             default_sysctls: BTreeMap::new(),
             default_env: BTreeMap::new(),
+            proxy_env: BTreeMap::new(),
             device_nodes: BTreeMap::new(),
             all_devices: BTreeMap::new(),
             resolv_conf: None,
             hosts: None,
             hostname: None,
             containerenv: None,
+            passwd: None,
+            group: None,
             localtime: None,
             init: None,
             shm: None,

@@ -8,6 +8,7 @@ pub mod health; // --health-cmd
 pub mod log; // --log-opt
 pub mod mount; // --mount
 pub mod port; // -p
+pub mod rate; // --device-read-bps
 pub mod restart; // --restart
 pub mod security; // --security-opt
 pub mod signal; // --stop-signal

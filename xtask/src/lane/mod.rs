@@ -3,6 +3,7 @@
 //! A case is a function that gets the [`Ground`] and says whether it passed or why it cannot run
 //! here. All run in one world (`crate::world`), one after the other, each on a store of its own.
 
+mod config; // config.json beside podman's
 mod first; // minke alone
 mod ground; // what cases stand on
 mod kill; // any process may be killed at any time
@@ -55,6 +56,7 @@ const LANES: &[(&str, &[Case])] = &[
     ("leak", leak::CASES),
     ("rootless", rootless::CASES),
     ("volume", volume::CASES),
+    ("config", config::CASES),
 ];
 
 /// Every case whose full name contains one of `filters` (all if there are none).

@@ -56,12 +56,12 @@ pub fn run(args: RunArgs, engine: &Engine, out: &mut Output) -> Result<Exit> {
     let ended = if args.detach {
         start_detached(engine, &created, out)
     } else {
-        stay(engine, &created, &session, args.container.rm)
+        stay(engine, &created, &session, args.container.removes())
     };
     match ended {
         Ok(exit) => Ok(exit),
         Err(error) => {
-            if args.container.rm {
+            if args.container.removes() {
                 remove(engine, &created);
             }
             Ok(error.fail(Table::Start))

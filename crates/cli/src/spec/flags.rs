@@ -46,6 +46,27 @@ pub struct ContainerFlags {
     /// Write the container's id to this file
     #[arg(long, value_name = "PATH")]
     pub cidfile: Option<PathBuf>,
+    /// File with a label a line
+    #[arg(long, value_name = "PATH")]
+    pub label_file: Vec<PathBuf>,
+    /// Containers to start before it
+    #[arg(long, value_delimiter = ',', value_name = "CONTAINER")]
+    pub requires: Vec<String>,
+    /// Remove its image too when it is removed, unless others use it
+    #[arg(long)]
+    pub rmi: bool,
+    /// Pod to join (not supported)
+    #[arg(long, hide = true, value_name = "POD")]
+    pub pod: Option<String>,
+    /// File with the id of the pod to join (not supported)
+    #[arg(long, hide = true, value_name = "PATH")]
+    pub pod_id_file: Option<String>,
+    /// Secret to give to it (not supported)
+    #[arg(long, hide = true, value_name = "SECRET")]
+    pub secret: Vec<String>,
+    /// Where the system call policy comes from: default
+    #[arg(long, hide = true, value_name = "POLICY")]
+    pub seccomp_policy: Option<String>,
     /// Attach to stdin, stdout or stderr
     #[arg(short, long, value_delimiter = ',', value_name = "STREAM")]
     pub attach: Vec<String>,
@@ -75,6 +96,11 @@ pub struct ContainerFlags {
 }
 
 impl ContainerFlags {
+    /// Whether the container goes with its end: `--rmi` wants it gone, too.
+    pub fn removes(&self) -> bool {
+        self.rm || self.rmi
+    }
+
     /// What goes with the container to the engine.
     ///
     /// # Errors

@@ -1,8 +1,9 @@
 //! Whose namespaces a container has.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use minke_runtime_spec::container::{NamespaceMode, NetworkMode, UserMode};
+use minke_runtime_spec::container::{Attachment, NamespaceMode, NetworkMode, UserMode};
 
 use crate::error::{Error, Result};
 
@@ -16,7 +17,7 @@ pub fn namespace(kind: &str, text: Option<&str>) -> Result<Option<NamespaceMode>
     };
     let mode = match (text, text.split_once(':')) {
         ("private", _) => NamespaceMode::Private,
-        ("shareable", _) if kind == "ipc" => NamespaceMode::Private,
+        ("none" | "shareable", _) if kind == "ipc" => NamespaceMode::Private,
         ("host", _) => NamespaceMode::Host,
         (_, Some(("container", name))) if !name.is_empty() => {
             NamespaceMode::Container(name.to_owned())
@@ -31,16 +32,31 @@ pub fn namespace(kind: &str, text: Option<&str>) -> Result<Option<NamespaceMode>
     Ok(Some(mode))
 }
 
-/// Reads all of `--network`.
+/// Reads all of `--network`: the mode, and what is asked of each network by its name.
 ///
 /// # Errors
 /// If a mode is not supported, or several exclude each other.
-pub fn network(texts: &[String]) -> Result<NetworkMode> {
+pub fn network(texts: &[String]) -> Result<(NetworkMode, BTreeMap<String, Attachment>)> {
     let mut networks = Vec::new();
+    let mut attachments = BTreeMap::new();
     for text in texts {
-        match single(text)? {
-            NetworkMode::Bridge(names) => networks.extend(names),
-            mode if texts.len() == 1 => return Ok(mode),
+        let (mode, asked) = single(text)?;
+        match mode {
+            NetworkMode::Bridge(names) => {
+                let name = names.first().cloned().unwrap_or_default();
+                if asked != Attachment::default() {
+                    attachments.insert(
+                        if name.is_empty() {
+                            DEFAULT.into()
+                        } else {
+                            name
+                        },
+                        asked,
+                    );
+                }
+                networks.extend(names);
+            }
+            mode if texts.len() == 1 => return Ok((mode, attachments)),
             _ => {
                 return Err(Error::refused(format!(
                     "cannot set multiple networks without bridge network mode, selected mode {text}: invalid argument"
@@ -49,21 +65,24 @@ pub fn network(texts: &[String]) -> Result<NetworkMode> {
         }
     }
     if texts.is_empty() {
-        return Ok(NetworkMode::Default);
+        return Ok((NetworkMode::Default, attachments));
     }
-    Ok(NetworkMode::Bridge(networks))
+    Ok((NetworkMode::Bridge(networks), attachments))
 }
 
-fn single(text: &str) -> Result<NetworkMode> {
+/// The network that `bridge` means.
+const DEFAULT: &str = "podman";
+
+fn single(text: &str) -> Result<(NetworkMode, Attachment)> {
     let (word, rest) = match text.split_once(':') {
         Some((word, rest)) => (word, Some(rest)),
         None => (text, None),
     };
-    Ok(match (word, rest) {
+    let mode = match (word, rest) {
         ("" | "default" | "private", None) => NetworkMode::Default,
         ("none", None) => NetworkMode::None,
         ("host", None) => NetworkMode::Host,
-        ("bridge", None) => NetworkMode::Bridge(Vec::new()),
+        ("bridge", _) => NetworkMode::Bridge(Vec::new()),
         ("container", Some(name)) if !name.is_empty() => NetworkMode::Container(name.to_owned()),
         ("ns", Some(path)) if !path.is_empty() => NetworkMode::Path(PathBuf::from(path)),
         ("pasta", options) => {
@@ -71,13 +90,18 @@ fn single(text: &str) -> Result<NetworkMode> {
             let options = options.filter(|option| !option.is_empty());
             NetworkMode::Pasta(options.map(str::to_owned).collect())
         }
-        ("slirp4netns", _) | (_, Some(_)) => {
+        ("slirp4netns" | "none" | "host" | "container" | "ns" | "", _) => {
             return Err(Error::refused(format!(
                 "network mode {text:?} is not supported"
             )));
         }
-        (name, None) => NetworkMode::Bridge(vec![name.to_owned()]),
-    })
+        (name, _) => NetworkMode::Bridge(vec![name.to_owned()]),
+    };
+    let asked = match (&mode, rest) {
+        (NetworkMode::Bridge(_), Some(words)) => super::files::attachment(words)?,
+        _ => Attachment::default(),
+    };
+    Ok((mode, asked))
 }
 
 /// Reads `--userns`.
@@ -115,10 +139,12 @@ mod tests {
             ("none host", None),
             ("slirp4netns", None),
             ("container:", None),
-            ("bridge:ip=1.2.3.4", None),
+            ("bridge:ip=1.2.3.4", Some(bridge(&[]))),
+            ("bridge:ip=x", None),
         ] {
             let texts: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-            assert_eq!(network(&texts).ok(), expected, "{line}");
+            let read = network(&texts).ok().map(|(mode, _)| mode);
+            assert_eq!(read, expected, "{line}");
         }
     }
 

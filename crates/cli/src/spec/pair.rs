@@ -25,6 +25,15 @@ pub fn annotations(texts: &[String]) -> Result<Pairs> {
     })
 }
 
+/// Reads `--env-merge`.
+pub fn merged(texts: &[String]) -> Result<Pairs> {
+    collect(texts, |text| {
+        text.split_once('=')
+            .filter(|(key, _)| !key.is_empty())
+            .ok_or_else(|| format!("invalid variable {text:?}: it is KEY=VALUE"))
+    })
+}
+
 /// Reads `--sysctl`.
 pub fn sysctls(texts: &[String]) -> Result<Pairs> {
     collect(texts, |text| {

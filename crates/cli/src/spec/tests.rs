@@ -1,7 +1,7 @@
 use super::*;
 
 use clap::Parser;
-use minke_runtime_spec::container::{NamespaceMode, NetworkMode, Seccomp};
+use minke_runtime_spec::container::{NamespaceMode, NetworkMode, Seccomp, SystemdMode};
 
 #[derive(Parser)]
 #[command(disable_help_flag = true)]
@@ -27,6 +27,27 @@ fn read(line: &str) -> Result<ContainerSpec> {
 type Case = (&'static str, fn(&ContainerSpec) -> bool);
 
 const CASES: &[Case] = &[
+    ("--init --tz local --systemd=always i", |c| {
+        c.init && c.timezone.as_deref() == Some("local") && c.systemd == SystemdMode::Always
+    }),
+    (
+        "--device vendor.com/gpu=0 --gpus all --device /dev/a i",
+        |c| c.cdi_devices == ["vendor.com/gpu=0", "nvidia.com/gpu=all"] && c.devices.len() == 1,
+    ),
+    (
+        "--network one:ip=10.1.2.3 --network two --network-alias x i",
+        |c| c.attachments["one"].ips.len() == 1 && c.attachments[""].aliases == ["x"],
+    ),
+    (
+        "--device-write-iops /dev/a:5 --cgroup-conf memory.high=1g i",
+        |c| c.resources.write_iops[0].rate == 5 && c.resources.unified["memory.high"] == "1g",
+    ),
+    ("--group-add keep-groups --rmi --requires a,b i", |c| {
+        c.keep_groups && c.remove && c.remove_image && c.requires == ["a", "b"]
+    }),
+    ("--rootfs /r:O sh", |c| {
+        c.image.is_empty() && c.rootfs.as_ref().is_some_and(|root| root.overlay)
+    }),
     ("-it i", |c| c.terminal && c.stdin && c.image == "i"),
     ("--rm=false i a -b --rm", |c| {
         !c.remove && c.command == ["a", "-b", "--rm"]
@@ -153,7 +174,24 @@ fn wrong_values_are_refused_in_podmans_words() {
         ),
         ("--cpus 1 --cpu-quota 5 i", "cannot be set together"),
         ("--userns auto i", "not supported"),
-        ("--init i", "--init is not supported"),
+        ("--pod web i", "no pod with name or ID web found"),
+        ("--secret key i", "no such secret"),
+        ("--group-add keep-groups,7 i", "is not allowed with"),
+        (
+            "--memory-swappiness 101 i",
+            "valid memory swappiness range is 0-100",
+        ),
+        (
+            "--blkio-weight 5 i",
+            "range of blkio weight is from 10 to 1000",
+        ),
+        ("--cgroups odd i", "invalid cgroups mode"),
+        (
+            "--no-hosts --add-host a:1.2.3.4 i",
+            "cannot be set together",
+        ),
+        ("--systemd sometimes i", "invalid value for systemd"),
+        ("--device-read-bps sda:1 i", "bad format for device path"),
         ("--umask 9 i", "invalid umask"),
         ("--device-cgroup-rule x i", "invalid device cgroup rule"),
         (

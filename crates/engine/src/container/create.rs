@@ -6,8 +6,10 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use minke_image::Progress;
-use minke_runtime_spec::container::{Health, HealthCheck, MountKind, OnFailure};
+use minke_runtime_spec::container::{Health, HealthCheck, MountKind, OnFailure, SystemdMode};
+use minke_runtime_spec::generate::systemd;
 use minke_runtime_spec::option::log::LogOptions;
+use minke_runtime_spec::option::port::PortMapping;
 use minke_runtime_spec::{ContainerSpec, ImageConfig};
 use minke_storage::{ContainerId, CreateContainer};
 
@@ -79,15 +81,17 @@ impl Engine {
             None => self.free_name(&id)?,
         };
         let made_up = spec.name.is_none();
-        if request.replace {
-            self.replace(&name)?;
-        }
         let image_config = image.container_defaults(self)?;
         let mut spec = resolve_spec(spec, &image_config)?;
         let anonymous_volumes = self.decide_mounts(&mut spec, &image_config)?;
         let mut config = self.config(spec, &image, image_config, request, &id)?;
         config.anonymous_volumes = anonymous_volumes;
         self.try_out(&id, &name, &config)?;
+        self.check_named(&config.spec)?;
+        // Only now: what could not take its place leaves the other one where it is.
+        if request.replace {
+            self.replace(&name)?;
+        }
         let record = Record {
             id: id.to_string(),
             name,
@@ -221,6 +225,22 @@ impl Engine {
         })
     }
 
+    /// What the spec names of this host must be there.
+    fn check_named(&self, spec: &ContainerSpec) -> Result<()> {
+        for name in &spec.requires {
+            self.find(name)?;
+        }
+        if let Some(path) = spec.init_path.as_ref().filter(|_| spec.init)
+            && !path.is_file()
+        {
+            return Err(Error::invalid(format!(
+                "container-init binary not found on the host: stat {}: no such file or directory",
+                path.display()
+            )));
+        }
+        super::zone::find(spec.timezone.as_deref()).map(drop)
+    }
+
     fn replace(&self, name: &str) -> Result<()> {
         let request = RemoveRequest {
             force: true,
@@ -298,6 +318,17 @@ fn resolve_spec(spec: &ContainerSpec, image: &ImageConfig) -> Result<ContainerSp
         )?);
     }
     resolve_health(&mut spec.health, image)?;
+    if spec.stop_signal.is_none()
+        && spec.systemd != SystemdMode::False
+        && (spec.systemd == SystemdMode::Always
+            || systemd::is_init(&super::list::command(&spec, image)))
+    {
+        spec.stop_signal = Some(systemd::STOP_SIGNAL);
+    }
+    super::devices::expand_directories(&mut spec.devices)?;
+    if spec.publish_all {
+        publish_exposed(&mut spec, image)?;
+    }
     let mut labels: BTreeMap<String, String> = image.labels.clone();
     labels.append(&mut spec.labels);
     spec.labels = labels;
@@ -334,6 +365,39 @@ fn resolve_health(health: &mut Health, image: &ImageConfig) -> Result<()> {
             "health log destination {dir:?} is no directory"
         ))),
     }
+}
+
+/// Publishes what image and caller expose and nobody published, at ports the host picks.
+fn publish_exposed(spec: &mut ContainerSpec, image: &ImageConfig) -> Result<()> {
+    let exposed = image.exposed_ports.keys().chain(&spec.expose);
+    let mut all = Vec::new();
+    for text in exposed {
+        let mapping = minke_runtime_spec::option::port::parse(text)?;
+        let (first, last) = (
+            mapping.container_port,
+            mapping
+                .container_port
+                .saturating_add(mapping.range.max(1) - 1),
+        );
+        for container_port in first..=last {
+            all.push(PortMapping {
+                container_port,
+                range: 1,
+                ..mapping.clone()
+            });
+        }
+    }
+    for port in all {
+        let published = spec.ports.iter().any(|known| {
+            let end = known.container_port.saturating_add(known.range.max(1) - 1);
+            (known.container_port..=end).contains(&port.container_port)
+                && known.protocol.split(',').any(|name| name == port.protocol)
+        });
+        if !published {
+            spec.ports.push(port);
+        }
+    }
+    Ok(())
 }
 
 /// Two-word names, as Docker's users expect them.

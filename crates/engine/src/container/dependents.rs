@@ -1,4 +1,4 @@
-//! Containers that need another one: they share its namespaces.
+//! Containers that need another one: they share its namespaces, or require it.
 
 use minke_runtime_spec::ContainerSpec;
 use minke_runtime_spec::container::{NamespaceMode, NetworkMode, UserMode};
@@ -49,6 +49,7 @@ pub(crate) fn named_by(spec: &ContainerSpec) -> Vec<String> {
     if let UserMode::Container(name) = &spaces.user {
         names.push(name.clone());
     }
+    names.extend(spec.requires.iter().cloned());
     names.dedup();
     names
 }

@@ -10,6 +10,7 @@ use minke_network::hosts::{Entry, Hosts};
 use minke_network::netavark::StatusBlock;
 use minke_network::resolv::{ResolvConf, ResolvRequest};
 use minke_runtime_spec::container::NetworkMode;
+use minke_sys::rooted::Root;
 
 use super::host::Prepared;
 use super::record::Record;
@@ -23,13 +24,28 @@ impl Engine {
         record: &Record,
         addresses: &BTreeMap<String, StatusBlock>,
         dir: &Path,
+        root: &Root,
         prepared: &mut Prepared,
     ) -> Result<()> {
         let spec = &record.config.spec;
-        prepared.resolv_conf = Some(write(dir, "resolv.conf", &resolv_conf(record, addresses))?);
-        prepared.hosts = Some(write(dir, "hosts", &hosts(record, addresses)?)?);
-        let hostname = hostname(record);
-        prepared.hostname = Some(write(dir, "hostname", &format!("{hostname}\n"))?);
+        if spec.dns.servers != ["none"] {
+            let text = resolv_conf(record, addresses);
+            prepared.resolv_conf = Some(write(dir, "resolv.conf", &text)?);
+        }
+        if !spec.files.no_hosts {
+            let base = hosts_base(spec.files.hosts_base.as_deref(), root)?;
+            prepared.hosts = Some(write(dir, "hosts", &hosts(record, addresses, &base)?)?);
+        }
+        if !spec.files.no_hostname {
+            let hostname = hostname(record);
+            prepared.hostname = Some(write(dir, "hostname", &format!("{hostname}\n"))?);
+        }
+        if let Some(zone) = super::zone::find(spec.timezone.as_deref())? {
+            // A copy: the host's own may change, and its mount may be read-only or gone.
+            let copy = dir.join("localtime");
+            fs::copy(&zone, &copy).map_err(Error::path("copy", zone))?;
+            prepared.localtime = Some(copy);
+        }
         let containerenv = if spec.security.privileged {
             containerenv(record)
         } else {
@@ -86,8 +102,21 @@ fn resolv_conf(record: &Record, addresses: &BTreeMap<String, StatusBlock>) -> St
     ResolvConf::parse(&host).for_container(&request).to_string()
 }
 
-fn hosts(record: &Record, addresses: &BTreeMap<String, StatusBlock>) -> Result<String> {
-    let base = fs::read_to_string("/etc/hosts").unwrap_or_default();
+/// What `/etc/hosts` starts from.
+fn hosts_base(asked: Option<&str>, root: &Root) -> Result<String> {
+    const MAX_BYTES: u64 = 1 << 20;
+    match asked {
+        None | Some("") => Ok(fs::read_to_string("/etc/hosts").unwrap_or_default()),
+        Some("none") => Ok(String::new()),
+        Some("image") => {
+            let bytes = root.read(Path::new("/etc/hosts"), MAX_BYTES);
+            Ok(String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned())
+        }
+        Some(path) => fs::read_to_string(path).map_err(Error::path("read", path)),
+    }
+}
+
+fn hosts(record: &Record, addresses: &BTreeMap<String, StatusBlock>, base: &str) -> Result<String> {
     let spec = &record.config.spec;
     let mut own: Vec<IpAddr> = Vec::new();
     let mut gateway: Option<IpAddr> = None;
@@ -128,7 +157,7 @@ fn hosts(record: &Record, addresses: &BTreeMap<String, StatusBlock>) -> Result<S
             .collect()
     };
     Ok(Hosts {
-        base: &base,
+        base,
         added,
         container,
         host,

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use minke_runtime_spec::container::{MountKind, NamespaceMode, NetworkMode, Seccomp, UserMode};
-use minke_runtime_spec::host::{Cgroup, DeviceNode, Host};
+use minke_runtime_spec::container::{
+    CgroupsMode, MountKind, NamespaceMode, NetworkMode, Seccomp, UserMode,
+};
+use minke_runtime_spec::host::{Cgroup, Host};
 use minke_runtime_spec::option::capability;
 use minke_runtime_spec::option::ulimit::Rlimit;
 use minke_runtime_spec::user::{self, MAX_FILE_BYTES, UserFile};
@@ -16,6 +17,7 @@ use minke_seccomp::Profile;
 use minke_sys::cgroup::{Cgroups, Mode};
 use minke_sys::rooted::Root;
 
+use super::devices::{all_devices, device_nodes};
 use super::record::{Config, Record};
 use super::status::cgroup_path;
 use crate::Engine;
@@ -30,6 +32,7 @@ pub(crate) struct Prepared {
     pub hosts: Option<PathBuf>,
     pub hostname: Option<PathBuf>,
     pub containerenv: Option<PathBuf>,
+    pub localtime: Option<PathBuf>,
     pub joined: BTreeMap<&'static str, PathBuf>,
 }
 
@@ -43,8 +46,16 @@ impl Engine {
         if spec.namespaces.user != UserMode::Host {
             return unsupported("a user namespace of the container's own (--userns)");
         }
-        if spec.init {
-            return unsupported("--init");
+        if spec.rootfs.is_some() {
+            return unsupported("a directory as root file system (--rootfs)");
+        }
+        if let Some(name) = spec.cdi_devices.first() {
+            return Err(Error::invalid(format!(
+                "unresolvable CDI devices {name}: devices by CDI name are not supported"
+            )));
+        }
+        if matches!(spec.cgroups, CgroupsMode::Disabled | CgroupsMode::Split) {
+            return unsupported("this mode of control groups (--cgroups)");
         }
         for mount in &spec.mounts {
             if mount.options.idmap.is_some() {
@@ -132,6 +143,9 @@ impl Engine {
             hosts: prepared.hosts.clone(),
             hostname: prepared.hostname.clone(),
             containerenv: prepared.containerenv.clone(),
+            localtime: prepared.localtime.clone(),
+            init: spec.init.then(|| self.init_binary(spec)),
+            proxy_env: proxies(&self.options.surroundings.environment),
             netns: prepared.netns.clone(),
             joined: prepared.joined.clone(),
             default_seccomp: default_seccomp()?,
@@ -150,6 +164,12 @@ impl Engine {
             host.user = resolve_user(root, spec, &record.config.image)?;
         }
         Ok(host)
+    }
+
+    /// What runs as process 1 before the command: the one asked for, or this binary.
+    fn init_binary(&self, spec: &ContainerSpec) -> PathBuf {
+        let own = || self.options.self_exe.clone();
+        spec.init_path.clone().unwrap_or_else(own)
     }
 
     /// Namespaces of other containers that are joined. `running` asks that they are there.
@@ -196,6 +216,25 @@ impl Engine {
         }
         Ok(joined)
     }
+}
+
+/// The variables that name a proxy, as Podman knows them.
+fn proxies(environment: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    const NAMES: &[&str] = &[
+        "http_proxy",
+        "https_proxy",
+        "ftp_proxy",
+        "no_proxy",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "FTP_PROXY",
+        "NO_PROXY",
+    ];
+    let found = NAMES.iter().filter_map(|&name| {
+        let value = environment.get(name).filter(|value| !value.is_empty())?;
+        Some((name.to_owned(), value.clone()))
+    });
+    found.collect()
 }
 
 /// Looks the user up in the container's own files, never in the host's.
@@ -299,67 +338,6 @@ fn status_mask(key: &str) -> Option<u64> {
     let text = fs::read_to_string("/proc/self/status").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix(key))?;
     u64::from_str_radix(line.trim(), 16).ok()
-}
-
-fn device_nodes(spec: &ContainerSpec) -> Result<BTreeMap<String, DeviceNode>> {
-    spec.devices
-        .iter()
-        .map(|device| match node(Path::new(&device.source)) {
-            Ok(Some(node)) => Ok((device.source.clone(), node)),
-            Ok(None) => Err(Error::invalid(format!("{} is not a device", device.source))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::invalid(format!(
-                "stat {}: no such file or directory",
-                device.source
-            ))),
-            Err(source) => Err(Error::path("examine device", &device.source)(source)),
-        })
-        .collect()
-}
-
-fn node(path: &Path) -> io::Result<Option<DeviceNode>> {
-    let meta = fs::metadata(path)?;
-    let kind = meta.file_type();
-    if !kind.is_block_device() && !kind.is_char_device() {
-        return Ok(None);
-    }
-    Ok(Some(DeviceNode {
-        block: kind.is_block_device(),
-        major: rustix::fs::major(meta.rdev()),
-        minor: rustix::fs::minor(meta.rdev()),
-        mode: meta.mode() & 0o7777,
-        uid: meta.uid(),
-        gid: meta.gid(),
-    }))
-}
-
-/// Every device below /dev, save what a container has of its own.
-fn all_devices() -> BTreeMap<String, DeviceNode> {
-    const OWN: &[&str] = &[
-        "pts", "shm", "mqueue", "fd", "console", "ptmx", "tty", "null", "zero", "full", "random",
-        "urandom", "stdin", "stdout", "stderr", "core",
-    ];
-    let mut found = BTreeMap::new();
-    let mut dirs = vec![PathBuf::from("/dev")];
-    while let Some(dir) = dirs.pop() {
-        for entry in fs::read_dir(&dir).into_iter().flatten().flatten() {
-            let path = entry.path();
-            let own = dir == Path::new("/dev") && OWN.iter().any(|name| entry.file_name() == *name);
-            let Ok(kind) = entry.file_type() else {
-                continue;
-            };
-            if own || kind.is_symlink() {
-                continue;
-            }
-            if kind.is_dir() {
-                dirs.push(path);
-            } else if let Ok(Some(node)) = node(&path)
-                && let Some(path) = path.to_str()
-            {
-                found.insert(path.to_owned(), node);
-            }
-        }
-    }
-    found
 }
 
 /// The host's policy where it has one, else the built-in one.

@@ -1,11 +1,13 @@
 //! Containers: one operation a file.
 
+mod accounts; // passwd and group
 pub(crate) mod again; // stop, and start
 pub(crate) mod attach; // a client's streams and a container's
 pub(crate) mod cleanup; // what is left to do when a container has ended
 pub(crate) mod commit; // an image of it
 pub(crate) mod create; // a record and a writable layer
 mod dependents; // who needs another
+mod devices; // nodes of the host
 pub(crate) mod diff; // what it changed
 pub(crate) mod exec; // one more process
 mod export; // its files as a tar stream
@@ -40,3 +42,4 @@ pub(crate) mod status; // what is true now
 pub(crate) mod stop; // politely, then not
 pub(crate) mod top; // its processes
 pub(crate) mod wait; // for its end
+mod zone; // time zones of the host

@@ -189,13 +189,8 @@ impl Engine {
         let mut network_info = BTreeMap::new();
         for (index, name) in names.iter().enumerate() {
             let network = known.get(name)?.clone();
-            networks.insert(
-                network.name.clone(),
-                PerNetworkOptions {
-                    aliases: Some(vec![record.id.chars().take(12).collect()]),
-                    ..PerNetworkOptions::named(format!("eth{index}"))
-                },
-            );
+            let options = attachment(record, &network.name, index);
+            networks.insert(network.name.clone(), options);
             network_info.insert(network.name.clone(), network);
         }
         let mappings = port_mappings(record)?;
@@ -208,6 +203,29 @@ impl Engine {
             network_info,
             dns_servers: None,
         })
+    }
+}
+
+/// What the container asks of one of its networks.
+fn attachment(record: &Record, network: &str, index: usize) -> PerNetworkOptions {
+    let asked = &record.config.spec.attachments;
+    let own = asked.get(network).cloned().unwrap_or_default();
+    let general = asked.get("").cloned().unwrap_or_default();
+    let mut ips = own.ips;
+    let mut mac = own.mac;
+    if index == 0 {
+        ips.extend(general.ips);
+        mac = mac.or(general.mac);
+    }
+    let mut aliases: Vec<String> = vec![record.id.chars().take(12).collect()];
+    aliases.extend(own.aliases);
+    aliases.extend(general.aliases);
+    let interface = own.interface.unwrap_or_else(|| format!("eth{index}"));
+    PerNetworkOptions {
+        static_ips: (!ips.is_empty()).then_some(ips),
+        static_mac: mac,
+        aliases: Some(aliases),
+        ..PerNetworkOptions::named(interface)
     }
 }
 

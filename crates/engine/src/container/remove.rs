@@ -14,6 +14,7 @@ use super::status::ContainerState;
 use super::stop::StopRequest;
 use crate::Engine;
 use crate::error::{Error, Result};
+use crate::image::remove::RemoveImageRequest;
 
 /// How to remove a container.
 #[derive(Debug, Clone, Default)]
@@ -114,7 +115,19 @@ impl Engine {
         if volumes || record.config.spec.remove {
             self.remove_anonymous_volumes(&record.config.anonymous_volumes, &record.id);
         }
-        self.forget(&record.id)
+        self.forget(&record.id)?;
+        if record.config.spec.remove_image {
+            self.remove_image_unless_used(&record.config.image_id);
+        }
+        Ok(())
+    }
+
+    /// The container is gone; that its image stays is told of and fails nothing.
+    fn remove_image_unless_used(&self, image: &str) {
+        let request = RemoveImageRequest::default();
+        if let Err(error) = self.remove_image(image, &request) {
+            tracing::info!(image, error = %error.chain(), "the image stays");
+        }
     }
 
     /// What the store has of a container. Where a create was killed, or somebody else has been

@@ -1,5 +1,6 @@
 //! `start`: from a record to a running process.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -9,9 +10,12 @@ use minke_storage::{LayerId, MountRequest};
 use minke_sys::rooted::Root;
 use rustix::fs::OFlags;
 
+use super::accounts;
 use super::attach::{AttachEnd, AttachRequest, Attached, PASSTHROUGH};
+use super::dependents::named_by;
 use super::host::Prepared;
 use super::lock::Locked;
+use super::record::Record;
 use super::runtime::Runtime;
 use super::stage::{Owner, outside};
 use super::status::ContainerState;
@@ -25,6 +29,7 @@ impl Engine {
     /// A port that is taken, a missing command, whatever the runtime refused. The container is
     /// as before then: nothing of the start is left.
     pub fn start(&self, name: &str) -> Result<String> {
+        self.start_required(name)?;
         let mut locked = self.find_and_lock(name)?;
         self.start_locked(&mut locked, |_| Ok(()))?;
         Ok(locked.record.id)
@@ -62,6 +67,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::start`] and [`Engine::attach`].
     pub fn start_attached(&self, name: &str, request: AttachRequest<'_>) -> Result<AttachEnd> {
+        self.start_required(name)?;
         let mut locked = self.find_and_lock(name)?;
         if locked.record.config.log_driver == PASSTHROUGH {
             self.start_locked(&mut locked, |_| Ok(()))?;
@@ -83,6 +89,37 @@ impl Engine {
             // It ran already.
             None => self.attach(&record.id, request),
         }
+    }
+
+    /// Starts what the container requires or shares namespaces with, and before it what that requires. No two are locked
+    /// at once.
+    fn start_required(&self, name: &str) -> Result<()> {
+        let record = self.find(name)?;
+        let mut seen = BTreeSet::from([record.id.clone()]);
+        let mut order = Vec::new();
+        self.gather_required(&record, &mut seen, &mut order)?;
+        for id in order {
+            let mut locked = self.lock(&id)?;
+            self.start_locked(&mut locked, |_| Ok(()))?;
+        }
+        Ok(())
+    }
+
+    /// Appends to `order` what is not `seen` yet: a ring is gone round once.
+    fn gather_required(
+        &self,
+        record: &Record,
+        seen: &mut BTreeSet<String>,
+        order: &mut Vec<String>,
+    ) -> Result<()> {
+        for name in named_by(&record.config.spec) {
+            let required = self.find(&name)?;
+            if seen.insert(required.id.clone()) {
+                self.gather_required(&required, seen, order)?;
+                order.push(required.id);
+            }
+        }
+        Ok(())
     }
 
     /// Starts a container that is locked. `before` runs when it is set up and not started.
@@ -210,8 +247,10 @@ impl Engine {
         self.set_up_network(locked)?;
         prepared.netns.clone_from(&locked.record.state.netns);
         let addresses = locked.record.state.addresses.clone();
-        self.write_files(&locked.record, &addresses, &bundle, &mut prepared)?;
-        self.write_config(locked, &bundle, &prepared)?;
+        let root = Root::open_dir(&prepared.rootfs)
+            .map_err(Error::path("open rootfs", &prepared.rootfs))?;
+        self.write_files(&locked.record, &addresses, &bundle, &root, &mut prepared)?;
+        self.write_config(locked, &bundle, &root, &prepared)?;
         let monitored = self.start_monitor(&locked.record, &runtime, &bundle)?;
         locked.record.state.init = Some(monitored.init);
         locked.record.state.monitor = monitored.monitor;
@@ -228,22 +267,35 @@ impl Engine {
         Ok(self.store()?.mount(&layer, &request)?)
     }
 
-    fn write_config(&self, locked: &mut Locked, bundle: &Path, prepared: &Prepared) -> Result<()> {
-        let root = Root::open_dir(&prepared.rootfs)
-            .map_err(Error::path("open rootfs", &prepared.rootfs))?;
-        let host = self.host(&locked.record, prepared, Some(&root))?;
+    fn write_config(
+        &self,
+        locked: &mut Locked,
+        bundle: &Path,
+        root: &Root,
+        prepared: &Prepared,
+    ) -> Result<()> {
+        let mut host = self.host(&locked.record, prepared, Some(root))?;
         let config = &locked.record.config;
+        let asked = config.spec.user.as_deref().unwrap_or(&config.image.user);
+        let home = config
+            .spec
+            .workdir
+            .as_deref()
+            .unwrap_or(&config.image.working_dir);
+        let home = if home.is_empty() { "/" } else { home };
+        (host.passwd, host.group) =
+            accounts::write(&config.spec, &host.user, asked, home, root, bundle)?;
         let owner = Owner {
             uid: outside(host.user.uid, &host.uid_mappings),
             gid: outside(host.user.gid, &host.gid_mappings),
         };
         let mut spec = ContainerSpec {
-            mounts: self.stage_mounts(&locked.record, &root, owner, bundle)?,
+            mounts: self.stage_mounts(&locked.record, root, owner, bundle)?,
             ..config.spec.clone()
         };
         self.add_notify(&locked.record, bundle, &mut spec)?;
         let generated = minke_runtime_spec::generate(&spec, &config.image, &host)?;
-        self.check_workdir(locked, &root, &generated.spec)?;
+        self.check_workdir(locked, root, &generated.spec)?;
         let path = bundle.join("config.json");
         fs::write(&path, minke_runtime_spec::to_json(&generated.spec))
             .map_err(Error::path("write", path))?;

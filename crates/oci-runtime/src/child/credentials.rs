@@ -28,7 +28,9 @@ pub(super) fn become_user(process: &ProcessPlan) -> Done {
         load(filter)?;
     }
     keep_capabilities()?;
-    set_groups(&process.groups)?;
+    if !process.keep_groups {
+        set_groups(&process.groups)?;
+    }
     set_ids(process.uid, process.gid)?;
     set_capabilities(&process.capabilities)?;
     if early.is_err() {

@@ -47,6 +47,7 @@ pub(super) fn enter(plan: &Plan, root: &RootPlan, gate: &mut Gate) -> Done<Optio
         gate.send(HOOKS)?;
         gate.wait_again()?;
     }
+    seal(tree_fd, &root.mounts)?;
     read_only_paths(tree_fd, &root.read_only_paths)?;
     mask(tree_fd, root)?;
     change_root(tree_fd).at(Step::Pivot)?;
@@ -255,6 +256,16 @@ fn read_only_paths(root: BorrowedFd<'_>, targets: &[Target]) -> Done {
         let copy = open_tree(&found, c"", clone_flags(true)).at_index(Step::ReadOnlyPath, index)?;
         read_only(copy.as_fd(), Depth::Recursive).at_index(Step::ReadOnlyPath, index)?;
         attach(copy.as_fd(), found.as_fd()).at_index(Step::ReadOnlyPath, index)?;
+    }
+    Ok(())
+}
+
+/// Makes read-only what had to take mount points and nodes first.
+fn seal(root: BorrowedFd<'_>, mounts: &[MountStep]) -> Done {
+    for (index, step) in mounts.iter().enumerate().filter(|(_, step)| step.seal) {
+        let mount =
+            place::open(root, step.target.whole(), OFlags::PATH).at_index(Step::Mount, index)?;
+        read_only(mount.as_fd(), Depth::Single).at_index(Step::Mount, index)?;
     }
     Ok(())
 }

@@ -29,6 +29,8 @@ pub(crate) struct MountStep {
     pub onto_file: bool,
     /// The mount point must be a directory of the image and no link to one.
     pub ordinary: bool,
+    /// Make it read-only when everything beneath it is in place.
+    pub seal: bool,
     /// MS_* propagation to set on the mount, with MS_REC for the tree.
     pub propagation: Option<u64>,
 }
@@ -92,9 +94,16 @@ fn step(mount: &Mount, context: &Context<'_>) -> Result<MountStep> {
     }
     refuse_idmap(mount.uid_mappings(), destination)?;
     let words = mount.options().as_deref().unwrap_or_default();
-    let options = MountOptions::parse(words);
-    let target = Target::new(destination)?;
+    let mut options = MountOptions::parse(words);
     let kind = mount.typ().as_deref().unwrap_or("none");
+    // As runc: what is mounted in memory and made in /dev comes before it is sealed.
+    let seal = kind == "tmpfs"
+        && options.bind.is_none()
+        && options.set.contains(MountAttrFlags::MOUNT_ATTR_RDONLY);
+    if seal {
+        options.set &= !MountAttrFlags::MOUNT_ATTR_RDONLY;
+    }
+    let target = Target::new(destination)?;
     let (source, onto_file) = if options.bind.is_some() || kind == "bind" {
         bind(mount, &options, context)?
     } else if kind == "cgroup" || kind == "cgroup2" {
@@ -112,6 +121,7 @@ fn step(mount: &Mount, context: &Context<'_>) -> Result<MountStep> {
         onto_file,
         // Security depends on what is seen there (CVE-2019-19921, CVE-2023-27561).
         ordinary: matches!(kind, "proc" | "sysfs"),
+        seal,
         propagation: options.propagation,
     })
 }

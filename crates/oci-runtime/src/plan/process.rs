@@ -21,6 +21,8 @@ pub(crate) struct ProcessPlan {
     pub uid: u32,
     pub gid: u32,
     pub groups: Vec<u32>,
+    /// The caller's groups stay.
+    pub keep_groups: bool,
     pub umask: Option<u32>,
     pub capabilities: CapabilitySets,
     pub no_new_privileges: bool,
@@ -199,6 +201,7 @@ impl ProcessPlan {
             uid: user.uid(),
             gid: user.gid(),
             groups: user.additional_gids().clone().unwrap_or_default(),
+            keep_groups: false,
             umask: user.umask(),
             capabilities: CapabilitySets::of(process),
             no_new_privileges: process.no_new_privileges().unwrap_or(false),

@@ -70,3 +70,16 @@ pub struct LogConfig {
     /// The driver's options.
     pub options: BTreeMap<String, String>,
 }
+
+/// Whether the container is made ready for systemd as its process 1.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SystemdMode {
+    /// If its command is an init.
+    #[default]
+    True,
+    /// Whatever its command is.
+    Always,
+    /// Never.
+    False,
+}

@@ -14,6 +14,8 @@ pub struct Namespaces {
     pub pid: NamespaceMode,
     /// System V IPC, POSIX queues, `/dev/shm`.
     pub ipc: NamespaceMode,
+    /// Whether there is no `/dev/shm` at all.
+    pub no_shm: bool,
     /// Host name.
     pub uts: NamespaceMode,
     /// User and group ids.

@@ -40,6 +40,40 @@ pub struct Resources {
     pub pids_limit: Option<i64>,
     /// 10 to 1000.
     pub blkio_weight: Option<u16>,
+    /// Weights of single devices.
+    pub blkio_weight_devices: Vec<DeviceRate>,
+    /// Bytes a second read from a device.
+    pub read_bps: Vec<DeviceRate>,
+    /// Bytes a second written to a device.
+    pub write_bps: Vec<DeviceRate>,
+    /// Operations a second that read from a device.
+    pub read_iops: Vec<DeviceRate>,
+    /// Operations a second that write to a device.
+    pub write_iops: Vec<DeviceRate>,
     /// Files of cgroup v2, verbatim.
     pub unified: BTreeMap<String, String>,
+}
+
+/// A number for one device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceRate {
+    /// Its path on the host.
+    pub path: String,
+    /// The number.
+    pub rate: u64,
+}
+
+/// Which control groups a container has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CgroupsMode {
+    /// One of its own.
+    #[default]
+    Enabled,
+    /// None: it stays in that of whoever starts it, and has no limits.
+    Disabled,
+    /// One of its own, and none for the monitor.
+    NoConmon,
+    /// Those of whoever starts it, one for the monitor and one for the container.
+    Split,
 }

@@ -8,14 +8,24 @@ pub(super) const INIT_PATH: &str = "/run/podman-init";
 
 /// Entry point, then command. An entry point that is given drops the image's command.
 pub(super) fn arguments(context: &Context<'_>) -> Vec<String> {
+    let mut arguments = Vec::new();
+    if context.spec.init {
+        arguments.extend([INIT_PATH.to_owned(), "--".to_owned()]);
+    }
+    let words = words(context);
+    if words.is_empty() {
+        arguments.push(String::new()); // the runtime names what is missing
+    }
+    arguments.extend(words);
+    arguments
+}
+
+/// As [`arguments`], without an init before them.
+pub(super) fn words(context: &Context<'_>) -> Vec<String> {
     let (spec, image) = (context.spec, context.image);
     let given = spec.entrypoint.as_deref();
     let entrypoint = given.unwrap_or(&image.entrypoint);
     let mut arguments = Vec::new();
-    if spec.init {
-        arguments.extend([INIT_PATH.to_owned(), "--".to_owned()]);
-    }
-    let start = arguments.len();
     if entrypoint != [""] {
         arguments.extend_from_slice(entrypoint);
     }
@@ -23,9 +33,6 @@ pub(super) fn arguments(context: &Context<'_>) -> Vec<String> {
         arguments.extend_from_slice(&image.cmd);
     } else {
         arguments.extend_from_slice(&spec.command);
-    }
-    if arguments.len() == start {
-        arguments.push(String::new()); // the runtime names what is missing
     }
     arguments
 }

@@ -2,8 +2,8 @@ use std::path::Path;
 
 use oci_spec::runtime::Mount as OciMount;
 
-use super::{Context, command, devices, security};
-use crate::container::{ContainerSpec, Mount, MountKind, NetworkMode, UserMode};
+use super::{Context, command, devices, security, systemd};
+use crate::container::{ContainerSpec, Mount, MountKind, NetworkMode, Propagation, UserMode};
 use crate::{Error, Result};
 
 /// Podman's default, in bytes.
@@ -14,7 +14,11 @@ pub(super) fn mounts(context: &Context<'_>) -> Result<Vec<OciMount>> {
     let asked = asked(context.spec)?;
     let mut all = kernel_mounts(context);
     all.extend(engine_files(context));
-    all.extend(scratch(context.spec));
+    all.extend(systemd::mounts(context));
+    all.extend(scratch(context.spec).into_iter().filter(|mount| {
+        // systemd has asked for some of them already.
+        !systemd::is_on(context) || mount.destination() == Path::new("/var/tmp")
+    }));
     // What was asked replaces what would be at or below its target.
     all.retain(|default| {
         asked
@@ -27,7 +31,7 @@ pub(super) fn mounts(context: &Context<'_>) -> Result<Vec<OciMount>> {
     Ok(all)
 }
 
-fn mount(target: &str, typ: &str, source: &str, options: &[&str]) -> OciMount {
+pub(super) fn mount(target: &str, typ: &str, source: &str, options: &[&str]) -> OciMount {
     let mut mount = OciMount::default();
     mount
         .set_destination(target.into())
@@ -41,7 +45,9 @@ fn mount(target: &str, typ: &str, source: &str, options: &[&str]) -> OciMount {
 
 fn kernel_mounts(context: &Context<'_>) -> Vec<OciMount> {
     let mut all = vec![proc(context), dev(context.spec), pts(context)];
-    all.push(shm(context));
+    if !context.spec.namespaces.no_shm {
+        all.push(shm(context));
+    }
     all.extend(mqueue(context));
     all.extend(sys(context));
     all
@@ -167,7 +173,7 @@ fn sys(context: &Context<'_>) -> [OciMount; 2] {
         ];
     }
     let unmasked = security::unmasked("/sys/fs/cgroup", &context.spec.security.unmask);
-    let cgroup = if context.privileged() || unmasked {
+    let cgroup = if context.privileged() || unmasked || systemd::owns_cgroup(context) {
         "rw"
     } else {
         "ro"
@@ -194,25 +200,43 @@ fn sys(context: &Context<'_>) -> [OciMount; 2] {
 /// The files the engine writes for the container.
 fn engine_files(context: &Context<'_>) -> Vec<OciMount> {
     let host = context.host;
+    let files = &context.spec.files;
     let init = host.init.as_ref().filter(|_| context.spec.init);
-    [
+    let named = [
         ("/etc/resolv.conf", host.resolv_conf.as_ref(), false),
         ("/etc/hosts", host.hosts.as_ref(), false),
         ("/etc/hostname", host.hostname.as_ref(), false),
-        ("/run/.containerenv", host.containerenv.as_ref(), false),
-        ("/etc/localtime", host.localtime.as_ref(), true),
-        (command::INIT_PATH, init, true),
-    ]
-    .into_iter()
-    .filter_map(|(target, source, read_only)| Some(file(target, source?, read_only)))
-    .collect()
+    ];
+    let mut all: Vec<OciMount> = named
+        .into_iter()
+        .chain([
+            ("/run/.containerenv", host.containerenv.as_ref(), false),
+            ("/etc/passwd", host.passwd.as_ref(), false),
+            ("/etc/group", host.group.as_ref(), false),
+            ("/etc/localtime", host.localtime.as_ref(), false),
+        ])
+        .filter_map(|(target, source, read_only)| {
+            Some(file(target, source?, read_only, context.spec.read_only))
+        })
+        .collect();
+    all.extend(init.map(|init| file(command::INIT_PATH, init, true, false)));
+    for dir in &files.chroot_dirs {
+        let dir = dir.trim_end_matches('/');
+        // Podman's programs in a chroot resolve names; who they are on is their own affair.
+        let resolving = named.into_iter().filter(|named| named.0 != "/etc/hostname");
+        all.extend(resolving.filter_map(|(target, source, _)| {
+            let target = format!("{dir}{target}");
+            Some(file(&target, source?, false, context.spec.read_only))
+        }));
+    }
+    all
 }
 
-fn file(target: &str, source: &Path, read_only: bool) -> OciMount {
-    let options: &[&str] = if read_only {
-        &["bind", "rprivate", "ro"]
-    } else {
-        &["bind", "rprivate"]
+fn file(target: &str, source: &Path, read_only: bool, sealed: bool) -> OciMount {
+    let options: &[&str] = match (sealed, read_only) {
+        (true, _) => &["bind", "rprivate", "ro", "nosuid", "noexec", "nodev"],
+        (false, true) => &["bind", "rprivate", "ro"],
+        (false, false) => &["bind", "rprivate"],
     };
     let mut file = mount(target, "bind", "", options);
     file.set_source(Some(source.to_owned()));
@@ -272,17 +296,30 @@ fn oci(asked: &Mount) -> Result<OciMount> {
         MountKind::Tmpfs => ("tmpfs", "tmpfs"),
         MountKind::Ramfs => ("ramfs", "ramfs"),
         MountKind::Devpts => {
-            return Ok(mount(
-                target,
-                "devpts",
-                "devpts",
-                &["nosuid", "noexec", "newinstance"],
-            ));
+            return Ok(mount(target, "devpts", "devpts", &[]));
         }
     };
     let words = asked.options.to_words(typ != "bind");
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     Ok(mount(target, typ, source, &words))
+}
+
+/// The propagation of the root that the mounts need: what is shared or follows the host cannot
+/// be beneath a private one.
+pub(super) fn root_propagation(spec: &ContainerSpec) -> Option<&'static str> {
+    let asked = || {
+        spec.mounts
+            .iter()
+            .filter_map(|mount| mount.options.propagation)
+    };
+    let any = |wanted: &[Propagation]| asked().any(|mode| wanted.contains(&mode));
+    if any(&[Propagation::Shared, Propagation::Rshared]) {
+        Some("shared")
+    } else if any(&[Propagation::Slave, Propagation::Rslave]) {
+        Some("rslave")
+    } else {
+        None
+    }
 }
 
 /// Where nodes cannot be made, devices are bound.

@@ -1,11 +1,14 @@
 use std::collections::HashMap;
 
-use oci_spec::runtime::{LinuxBlockIo, LinuxCpu, LinuxMemory, LinuxPids, LinuxResources};
+use oci_spec::runtime::{
+    LinuxBlockIo, LinuxCpu, LinuxMemory, LinuxPids, LinuxResources, LinuxThrottleDevice,
+    LinuxThrottleDeviceBuilder, LinuxWeightDeviceBuilder,
+};
 
 use super::{Context, devices};
-use crate::Result;
-use crate::container::Resources;
+use crate::container::{DeviceRate, Resources};
 use crate::host::Cgroup;
+use crate::{Error, Result};
 
 /// Microseconds; the kernel's default.
 const CPU_PERIOD: u64 = 100_000;
@@ -38,11 +41,7 @@ pub(super) fn resources(
         .set_memory(memory(asked, context.host.swap_limit))
         .set_cpu(cpu(asked))
         .set_pids(pids(asked, context.host.default_pids_limit));
-    if let Some(weight) = asked.blkio_weight {
-        let mut block_io = LinuxBlockIo::default();
-        block_io.set_weight(Some(weight));
-        resources.set_block_io(Some(block_io));
-    }
+    resources.set_block_io(block_io(context)?);
     if !asked.unified.is_empty() {
         let unified: HashMap<String, String> = asked.unified.clone().into_iter().collect();
         resources.set_unified(Some(unified));
@@ -82,6 +81,54 @@ fn cpu(asked: &Resources) -> Option<LinuxCpu> {
         cpu.set_period(Some(CPU_PERIOD)).set_quota(Some(quota));
     }
     (cpu != LinuxCpu::default()).then_some(cpu)
+}
+
+fn block_io(context: &Context<'_>) -> Result<Option<LinuxBlockIo>> {
+    let asked = &context.spec.resources;
+    let weights = asked
+        .blkio_weight_devices
+        .iter()
+        .map(|device| {
+            let (major, minor) = numbers(context, &device.path)?;
+            let weight = u16::try_from(device.rate).ok();
+            let built = LinuxWeightDeviceBuilder::default()
+                .major(major)
+                .minor(minor)
+                .weight(weight.unwrap_or(u16::MAX))
+                .build();
+            Ok(built.expect("every field that has no default is set"))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let throttles = |list: &[DeviceRate]| -> Result<Option<Vec<LinuxThrottleDevice>>> {
+        let made = list.iter().map(|device| {
+            let (major, minor) = numbers(context, &device.path)?;
+            let built = LinuxThrottleDeviceBuilder::default()
+                .major(major)
+                .minor(minor)
+                .rate(device.rate)
+                .build();
+            Ok(built.expect("every field is set"))
+        });
+        let made = made.collect::<Result<Vec<_>>>()?;
+        Ok((!made.is_empty()).then_some(made))
+    };
+    let mut block_io = LinuxBlockIo::default();
+    block_io
+        .set_weight(asked.blkio_weight)
+        .set_weight_device((!weights.is_empty()).then_some(weights))
+        .set_throttle_read_bps_device(throttles(&asked.read_bps)?)
+        .set_throttle_write_bps_device(throttles(&asked.write_bps)?)
+        .set_throttle_read_iops_device(throttles(&asked.read_iops)?)
+        .set_throttle_write_iops_device(throttles(&asked.write_iops)?);
+    Ok((block_io != LinuxBlockIo::default()).then_some(block_io))
+}
+
+fn numbers(context: &Context<'_>, path: &str) -> Result<(i64, i64)> {
+    let node = context.host.device_nodes.get(path);
+    let node = node.ok_or_else(|| Error::DeviceMissing {
+        path: path.to_owned(),
+    })?;
+    Ok((node.major.into(), node.minor.into()))
 }
 
 fn pids(asked: &Resources, default: Option<i64>) -> Option<LinuxPids> {

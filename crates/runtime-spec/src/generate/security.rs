@@ -49,6 +49,10 @@ pub(super) fn masked_paths(context: &Context<'_>, warnings: &mut Vec<String>) ->
             paths.push("/sys/kernel".to_owned());
         }
     }
+    if super::systemd::is_on(context) && context.host.cgroup == crate::host::Cgroup::V1 {
+        // What is run there when a group is empty is run by the host.
+        paths.push("/sys/fs/cgroup/systemd/release_agent".to_owned());
+    }
     for path in security.mask.iter().filter(|path| !path.is_empty()) {
         if path.starts_with('/') {
             paths.push(path.clone());

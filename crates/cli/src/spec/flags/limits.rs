@@ -34,6 +34,48 @@ pub struct LimitFlags {
     /// Memory nodes it may use
     #[arg(long, value_name = "LIST")]
     pub cpuset_mems: Option<String>,
+    /// Period of the realtime quota in microseconds
+    #[arg(long, value_parser = unsigned, value_name = "MICROSECONDS")]
+    pub cpu_rt_period: Option<u64>,
+    /// Realtime a period in microseconds
+    #[arg(long, value_parser = integer, value_name = "MICROSECONDS")]
+    pub cpu_rt_runtime: Option<i64>,
+    /// How gladly its memory is swapped, 0 to 100 (cgroup v1)
+    #[arg(long, value_parser = integer, value_name = "NUMBER")]
+    pub memory_swappiness: Option<i64>,
+    /// Do not kill it when memory runs out (cgroup v1)
+    #[arg(long)]
+    pub oom_kill_disable: bool,
+    /// Weight of block IO, 10 to 1000
+    #[arg(long, value_name = "WEIGHT")]
+    pub blkio_weight: Option<String>,
+    /// Weight for one device: PATH:WEIGHT
+    #[arg(long, value_delimiter = ',', value_name = "DEVICE")]
+    pub blkio_weight_device: Vec<String>,
+    /// Bytes a second read from a device: PATH:RATE
+    #[arg(long, value_delimiter = ',', value_name = "DEVICE")]
+    pub device_read_bps: Vec<String>,
+    /// Bytes a second written to a device: PATH:RATE
+    #[arg(long, value_delimiter = ',', value_name = "DEVICE")]
+    pub device_write_bps: Vec<String>,
+    /// Reads a second from a device: PATH:RATE
+    #[arg(long, value_delimiter = ',', value_name = "DEVICE")]
+    pub device_read_iops: Vec<String>,
+    /// Writes a second to a device: PATH:RATE
+    #[arg(long, value_delimiter = ',', value_name = "DEVICE")]
+    pub device_write_iops: Vec<String>,
+    /// File of its control group: KEY=VALUE (cgroup v2)
+    #[arg(long, value_name = "SETTING")]
+    pub cgroup_conf: Vec<String>,
+    /// Control groups: enabled, disabled, no-conmon, split
+    #[arg(long, value_name = "MODE")]
+    pub cgroups: Option<String>,
+    /// Class of service in Intel's RDT
+    #[arg(long, value_name = "CLASS")]
+    pub rdt_class: Option<String>,
+    /// Without effect, as in Podman
+    #[arg(long, hide = true, value_name = "SIZE")]
+    pub kernel_memory: Option<String>,
     /// Number of tasks, -1 for no limit
     #[arg(long, value_parser = integer, value_name = "NUMBER")]
     pub pids_limit: Option<i64>,

@@ -1,5 +1,7 @@
 //! File systems, namespaces and networks.
 
+use std::net::IpAddr;
+
 use clap::Args;
 
 // File systems and namespaces.
@@ -32,6 +34,42 @@ pub struct PlaceFlags {
     /// Network: none, host, bridge, container:NAME, ns:PATH, or a network's name
     #[arg(long, alias = "net", value_name = "MODE")]
     pub network: Vec<String>,
+    /// Expose a port, for --publish-all: PORT[-PORT][/PROTOCOL]
+    #[arg(long, value_delimiter = ',', value_name = "PORT")]
+    pub expose: Vec<String>,
+    /// Publish every exposed port at one the host picks
+    #[arg(short = 'P', long)]
+    pub publish_all: bool,
+    /// Address on its network
+    #[arg(long, value_name = "ADDRESS")]
+    pub ip: Option<IpAddr>,
+    /// IPv6 address on its network
+    #[arg(long, value_name = "ADDRESS")]
+    pub ip6: Option<IpAddr>,
+    /// Hardware address on its network
+    #[arg(long, value_name = "ADDRESS")]
+    pub mac_address: Option<String>,
+    /// Name under which others on its networks find it
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    pub network_alias: Vec<String>,
+    /// Leave the image's /etc/hosts as it is
+    #[arg(long)]
+    pub no_hosts: bool,
+    /// What /etc/hosts starts from: a path, image, none
+    #[arg(long, value_name = "FILE")]
+    pub hosts_file: Option<String>,
+    /// Leave the image's /etc/hostname as it is
+    #[arg(long)]
+    pub no_hostname: bool,
+    /// Directory in which resolv.conf, hosts and hostname are mounted too
+    #[arg(long, value_delimiter = ',', value_name = "DIR")]
+    pub chrootdirs: Vec<String>,
+    /// The first word is a directory to use as root file system, not an image
+    #[arg(long)]
+    pub rootfs: bool,
+    /// Size of the memory systemd has for itself
+    #[arg(long, value_name = "SIZE")]
+    pub shm_size_systemd: Option<String>,
     /// Publish a port: [[IP:][HOST]:]CONTAINER[/PROTOCOL]
     #[arg(short, long, value_delimiter = ',')]
     pub publish: Vec<String>,

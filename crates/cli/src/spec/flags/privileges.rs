@@ -20,6 +20,9 @@ pub struct PrivilegeFlags {
     /// Device: SOURCE[:TARGET][:rwm]
     #[arg(long)]
     pub device: Vec<String>,
+    /// GPUs by name, or `all`
+    #[arg(long, value_name = "NAME")]
+    pub gpus: Vec<String>,
     /// Rule of the device control group: "c 1:3 rwm"
     #[arg(long, value_delimiter = ',', value_name = "RULE")]
     pub device_cgroup_rule: Vec<String>,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use minke_engine::{PlatformRequest, PullPolicy, PullRequest};
+use minke_engine::{Credentials, PlatformRequest, PullPolicy, PullRequest};
 
 use crate::error::{Error, Result};
 
@@ -35,6 +35,12 @@ pub struct RegistryFlags {
     /// Require HTTPS and a valid certificate
     #[arg(long)]
     pub tls_verify: Option<bool>,
+    /// Without effect, as in Podman
+    #[arg(long, hide = true)]
+    pub disable_content_trust: Option<bool>,
+    /// Credentials for the registry: USER[:PASSWORD]
+    #[arg(long, value_name = "CREDENTIALS")]
+    pub creds: Option<String>,
     /// File with registries' credentials
     #[arg(long, value_name = "PATH")]
     pub authfile: Option<PathBuf>,
@@ -49,7 +55,7 @@ impl RegistryFlags {
         Ok(PullRequest {
             policy,
             tls_verify: self.tls_verify,
-            credentials: None,
+            credentials: self.creds.as_deref().map(credentials),
             authfile: self.authfile.clone(),
             platform: self.platform()?,
         })
@@ -98,4 +104,24 @@ pub fn pull_policy(text: &str) -> Result<PullPolicy> {
         "never" | "false" => PullPolicy::Never,
         _ => return Err(Error::refused(format!("unsupported pull policy {text:?}"))),
     })
+}
+
+fn credentials(text: &str) -> Credentials {
+    let (user, password) = text.split_once(':').unwrap_or((text, ""));
+    Credentials {
+        user: user.to_owned(),
+        password: password.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_may_have_colons() {
+        let read = credentials("me:a:b");
+        assert_eq!((read.user.as_str(), read.password.as_str()), ("me", "a:b"));
+        assert_eq!(credentials("me").password, "");
+    }
 }
