@@ -59,8 +59,9 @@ pub struct Options {
     pub periodic_command: Option<PathBuf>,
     /// `--periodic-command-arg`
     pub periodic_args: Vec<OsString>,
-    /// `--periodic-delay`: run it first after so long, in milliseconds, unless told to earlier.
-    pub periodic_delay: Duration,
+    /// `--periodic-delay`: run it first after so long, in milliseconds, unless told to earlier;
+    /// `None` is when told to.
+    pub periodic_delay: Option<Duration>,
     /// `--exec`: run a process in a container that runs.
     pub exec: bool,
     /// `--exec-attach`: start it only once the caller is attached.
@@ -200,7 +201,7 @@ static FLAGS: &[Flag] = &[
     switch("no-sync-log", NONE, |o| o.no_sync_log = true, "do not fsync the log at the end"),
     value("periodic-command", NONE, |o, v| path(&mut o.periodic_command, v), "program to run while the container lives (not in conmon)"),
     value("periodic-command-arg", NONE, |o, v| { o.periodic_args.push(v); Ok(()) }, "argument of it (repeatable)"),
-    value("periodic-delay", NONE, |o, v| { o.periodic_delay = Duration::from_millis(number(v)?); Ok(()) }, "milliseconds before it is run first"),
+    value("periodic-delay", NONE, |o, v| { o.periodic_delay = Some(Duration::from_millis(number(v)?)); Ok(()) }, "milliseconds before it is run first"),
     value("persist-dir", b'0', |o, v| path(&mut o.persist_dir, v), "directory for the container's exit and oom files"),
     value("pidfile", NONE, |o, v| { o.container_pidfile = v.into(); Ok(()) }, "old name of --container-pidfile"),
     switch("replace-listen-pid", NONE, |o| o.replace_listen_pid = true, "set LISTEN_PID to the runtime's PID"),

@@ -28,7 +28,9 @@ impl Periodic {
         let program = Program::new(path, &options.periodic_args, environment);
         Ok(Some(Periodic {
             program: program.map_err(at("prepare the periodic command", path))?,
-            next: Instant::now().checked_add(options.periodic_delay),
+            next: options
+                .periodic_delay
+                .and_then(|delay| Instant::now().checked_add(delay)),
             running: None,
         }))
     }

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! containers(id, name, created, config, state, network_host)
-//!   config  JSON: what was asked for and decided at creation; never changed by a start
+//!   config  JSON: what was asked for and decided at creation, and by `update`; never changed by
+//!           a start
 //!   state   JSON: facts of the last start, replaced whole under the container's lock
 //!   network_host  the container whose network it joins, as named; from config
 //! ```
@@ -187,6 +188,23 @@ impl Database {
             return Ok(None);
         }
         self.id_of_name(&record.name)
+    }
+
+    /// Replaces what is wanted of a container.
+    pub fn update_config(&self, id: &str, config: &Config) -> Result<()> {
+        let text = to_json(id, config)?;
+        let changed = self.run_durably(!config.spec.remove, |db| {
+            db.execute(
+                "UPDATE containers SET config = ?2 WHERE id = ?1",
+                params![id, text],
+            )
+        })?;
+        if changed == 1 {
+            return Ok(());
+        }
+        Err(Error::ContainerUnknown {
+            name: id.to_owned(),
+        })
     }
 
     /// Replaces the facts of a container.

@@ -100,7 +100,12 @@ fn addresses_and_ports_stay_over_a_restart() {
     let Some(scratch) = Scratch::new() else {
         return;
     };
-    let flags = "run -d --name c --restart always";
+    let below = scratch.path("below");
+    fs::create_dir(&below).unwrap();
+    let flags = format!(
+        "run -d --name c --restart always -v {}:/x:O",
+        below.display()
+    );
     scratch.ok(&format!("{flags} {IMAGE} sleep 1000"));
     let address = told(&scratch, "NetworkSettings.IPAddress");
     assert!(!address.is_empty());
@@ -112,6 +117,7 @@ fn addresses_and_ports_stay_over_a_restart() {
     let inside = scratch.ok("exec c ip -4 addr show eth0");
     assert!(inside.contains(&address), "{inside}");
     assert_eq!(scratch.ok("exec c cat /proc/1/comm"), "sleep");
+    assert_eq!(told(&scratch, "State.Error"), "", "at the first attempt");
 }
 
 #[test]

@@ -164,23 +164,9 @@ impl Engine {
             let waiter = self.living_waiter(&locked.record.state);
             self.end_stray_monitors(&locked.record.id, waiter);
         }
-        let mut first = Ok(());
-        let mut keep = |result: Result<()>| {
-            if let Err(error) = result {
-                if first.is_ok() {
-                    first = Err(error);
-                } else {
-                    tracing::warn!(error = %error.chain(), "cleanup");
-                }
-            }
-        };
-        keep(self.delete_from_runtime(&locked.record));
-        // What we have just ended may be told of yet.
-        self.await_exit_file(locked);
-        keep(self.tear_down_network(locked));
-        keep(self.unmount_layer(locked));
-        keep(self.remove_runtime_files(locked));
-        first?;
+        let life = self.undo_life(locked);
+        let network = self.tear_down_network(locked);
+        life.and(network)?;
         let state = &mut locked.record.state;
         state.dirty = false;
         state.init = None;
@@ -188,9 +174,31 @@ impl Engine {
         locked.save(self)
     }
 
+    /// Takes away what a start made but for the network. May be repeated; every part is tried,
+    /// the first failure is told.
+    pub(crate) fn undo_life(&self, locked: &Locked) -> Result<()> {
+        let deleted = self.delete_from_runtime(&locked.record);
+        // What we have just ended may be told of yet.
+        self.await_exit_file(locked);
+        let parts = [
+            deleted,
+            self.unmount_layer(locked),
+            self.remove_runtime_files(locked),
+        ];
+        let mut first = Ok(());
+        for part in parts {
+            match (&first, part) {
+                (Ok(()), part) => first = part,
+                (Err(_), Err(error)) => tracing::warn!(error = %error.chain(), "cleanup"),
+                (Err(_), Ok(())) => {}
+            }
+        }
+        first
+    }
+
     /// A runtime that is not installed any more must not keep its containers for ever: what it
     /// would do is done here then.
-    pub(crate) fn delete_from_runtime(&self, record: &Record) -> Result<()> {
+    fn delete_from_runtime(&self, record: &Record) -> Result<()> {
         let runtime = self.runtime(record)?;
         match runtime.delete(&record.id) {
             Err(Error::Path { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}

@@ -343,18 +343,24 @@ fn resolve_health(health: &mut Health, image: &ImageConfig) -> Result<()> {
         .and_then(|check| serde_json::from_value(check).ok());
     let check = health.check.over(of_image.as_ref());
     let check = check.filter(|_| !health.disabled);
-    if check.is_none() && health.startup.is_some() {
+    health.check = check.unwrap_or_default();
+    check_health_request(health)
+}
+
+/// Whether what is asked about health fits together; its check is resolved.
+pub(crate) fn check_health_request(health: &Health) -> Result<()> {
+    let is_checked = !health.check.test.is_empty();
+    if !is_checked && health.startup.is_some() {
         return Err(Error::invalid(
             "a startup health check needs a health check: set --health-cmd",
         ));
     }
-    if check.is_none() && health.on_failure != OnFailure::None {
+    if !is_checked && health.on_failure != OnFailure::None {
         return Err(Error::invalid(format!(
             "cannot set on-failure action to {} without a health check",
             health.on_failure.as_str()
         )));
     }
-    health.check = check.unwrap_or_default();
     match health.log_destination.as_deref() {
         None | Some("" | "local") => Ok(()),
         Some("events_logger") => Err(Error::Unsupported {

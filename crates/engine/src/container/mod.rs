@@ -41,5 +41,6 @@ pub(crate) mod stats; // what it uses
 pub(crate) mod status; // what is true now
 pub(crate) mod stop; // politely, then not
 pub(crate) mod top; // its processes
+pub(crate) mod update; // policy and health of one that is there
 pub(crate) mod wait; // for its end
 mod zone; // time zones of the host

@@ -151,20 +151,20 @@ impl Engine {
         args
     }
 
-    /// What our monitor runs while the container lives: its health check.
+    /// What our monitor runs while the container lives: its health check. One without a check may
+    /// be given one later: then the monitor is told to run it.
     fn periodic_command(&self, record: &Record) -> Vec<std::ffi::OsString> {
-        let Some(interval) = record.health_interval() else {
-            return Vec::new();
-        };
         let mut words = self.same_places();
         words.extend(["healthcheck", "run", "--again"].map(Into::into));
         words.push(record.id.clone().into());
         let mut args = vec![
-            "--periodic-delay".into(),
-            interval.as_millis().to_string().into(),
             "--periodic-command".into(),
             self.options.self_exe.clone().into(),
         ];
+        if let Some(interval) = record.health_interval() {
+            args.push("--periodic-delay".into());
+            args.push(interval.as_millis().to_string().into());
+        }
         for word in words {
             args.push("--periodic-command-arg".into());
             args.push(word);

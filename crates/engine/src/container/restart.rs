@@ -2,7 +2,7 @@
 //! for that.
 //!
 //! The monitor's exit command decides and says when it wants to be run again; the monitor, or with
-//! a foreign one the exit command itself, waits. Between two lives mount and network stay, so that
+//! a foreign one the exit command itself, waits. Between two lives the network stays, so that
 //! addresses and ports are the same. What is to come is in the record, and believed as long as
 //! the one who waits lives; once he is gone the next command that meets the container makes
 //! another ([`Engine::settled`]).
@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use minke_runtime_spec::container::RestartPolicy;
 use minke_sys::proc::ProcessId;
 
-use super::cleanup::{CleanupRequest, remove_tree};
+use super::cleanup::CleanupRequest;
 use super::lock::Locked;
 use super::record::{Again, Record, State};
 use crate::Engine;
@@ -85,8 +85,7 @@ impl Engine {
         if !wants_restart(&locked.record) {
             return Ok(Followed::Ends);
         }
-        self.delete_from_runtime(&locked.record)?;
-        remove_tree(&self.persist_dir(&locked.record.id))?;
+        self.undo_life(locked)?;
         let state = &mut locked.record.state;
         state.init = None;
         state.monitor = None;
@@ -123,7 +122,7 @@ impl Engine {
     fn attempt(&self, locked: &mut Locked, waiter: ProcessId) -> Result<Followed> {
         let id = locked.record.id.clone();
         self.end_stray_monitors(&id, Some(waiter));
-        self.delete_from_runtime(&locked.record)?;
+        self.undo_life(locked)?;
         locked.record.state.init = None;
         let launched = self.launch(locked, |_| Ok(()));
         let state = &mut locked.record.state;

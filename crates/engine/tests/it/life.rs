@@ -1,7 +1,9 @@
 //! The ordinary life of containers.
 
+use minke_engine::spec::container::RestartPolicy;
 use minke_engine::{
-    ContainerState, ErrorKind, ListRequest, LogsRequest, RemoveRequest, StopRequest, WaitRequest,
+    ContainerState, ErrorKind, LifeUpdate, ListRequest, LogsRequest, RemoveRequest, StopRequest,
+    WaitRequest,
 };
 
 use crate::Test;
@@ -9,6 +11,11 @@ use crate::archive::IMAGE;
 use crate::place::{Place, at_once, by_force, create, spec, until};
 
 pub const TESTS: &[Test] = &[
+    (
+        "policy_and_health_change_while_it_runs",
+        policy_and_health_change_while_it_runs,
+        false,
+    ),
     (
         "a_container_lives_and_is_gone",
         a_container_lives_and_is_gone,
@@ -243,4 +250,32 @@ fn an_image_of_a_container_stays() {
     let force = minke_engine::RemoveImageRequest { force: true };
     let used = engine.remove_image(IMAGE, &force).unwrap_err();
     assert_eq!(used.kind(), ErrorKind::InUse, "{used}");
+}
+
+fn policy_and_health_change_while_it_runs() {
+    let place = Place::new();
+    let engine = place.engine();
+    let id = place.create("c", &["sleep", "1000"]);
+    engine.start("c").unwrap();
+    let mut update = LifeUpdate {
+        restart: Some(RestartPolicy::Always),
+        ..LifeUpdate::default()
+    };
+    update.health.test = Some(vec!["CMD".into(), "true".into()]);
+    update.health.interval = Some(50_000_000);
+    assert_eq!(engine.update_life("c", &update).unwrap(), id);
+    let told = |pointer: &str| engine.inspect("c").unwrap().pointer(pointer).cloned();
+    until("it is checked", || {
+        told("/State/Health/Status").is_some_and(|status| status == "healthy")
+    });
+    let pid = told("/State/Pid").and_then(|pid| pid.as_i64()).unwrap();
+    let pid = rustix::process::Pid::from_raw(pid as i32).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    until("it was started again", || {
+        told("/RestartCount").is_some_and(|count| count == 1)
+    });
+    update.restart = Some(RestartPolicy::No);
+    engine.update_life("c", &update).unwrap();
+    engine.remove("c", &by_force()).unwrap();
+    place.assert_nothing_left(&[id]);
 }

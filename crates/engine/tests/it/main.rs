@@ -51,6 +51,7 @@ fn main() -> ExitCode {
             (found.expect("a test of this name").1)();
             ExitCode::SUCCESS
         }
+        _ if words.iter().any(|word| word == "healthcheck") => place::check(&words.split_off(1)),
         _ if words.iter().any(|word| word == "cleanup") => place::clean_up(&words.split_off(1)),
         _ => run_all(&words.split_off(1)),
     }

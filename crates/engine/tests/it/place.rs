@@ -210,17 +210,32 @@ fn open_roots(root: PathBuf, run: PathBuf, networks: PathBuf) -> Engine {
     .unwrap()
 }
 
-/// As the exit command: `--root R --runroot R ... container cleanup [--rm] ID`.
-pub fn clean_up(words: &[OsString]) -> ExitCode {
+fn open_as_told(words: &[OsString]) -> Engine {
     let after = |flag: &str| {
         let at = words.iter().position(|word| word == flag).unwrap();
         PathBuf::from(&words[at + 1])
     };
-    let engine = open_roots(
+    open_roots(
         after("--root"),
         after("--runroot"),
         after("--network-config-dir"),
-    );
+    )
+}
+
+/// As the monitor's periodic command: `... healthcheck run --again ID`.
+pub fn check(words: &[OsString]) -> ExitCode {
+    let engine = open_as_told(words);
+    let id = words.last().unwrap().to_str().unwrap();
+    let _ = engine.check_health(id);
+    if let Ok(Some(wait)) = engine.next_health_check(id) {
+        println!("again {}", wait.as_millis().max(1));
+    }
+    ExitCode::SUCCESS
+}
+
+/// As the exit command: `--root R --runroot R ... container cleanup [--rm] ID`.
+pub fn clean_up(words: &[OsString]) -> ExitCode {
+    let engine = open_as_told(words);
     let again = words.iter().any(|word| word == "--again");
     let request = CleanupRequest {
         remove: words.iter().any(|word| word == "--rm"),

@@ -1,6 +1,7 @@
 //! Health checks.
 
 use clap::Args;
+use minke_engine::HealthUpdate;
 use minke_runtime_spec::container::{Health, HealthCheck, StartupCheck};
 use minke_runtime_spec::option::health;
 
@@ -87,6 +88,33 @@ impl HealthFlags {
             log_destination: self.health_log_destination.clone(),
             max_log_count: self.health_max_log_count,
             max_log_bytes: self.health_max_log_size,
+        })
+    }
+
+    /// What changes of the health of a container that is there.
+    ///
+    /// # Errors
+    /// As [`HealthFlags::read`].
+    #[allow(dead_code)] // until the command `update` is there
+    pub fn update(&self) -> Result<HealthUpdate> {
+        let asked = self.read()?;
+        let startup = self.health_startup_cmd.as_deref().map(health::test);
+        Ok(HealthUpdate {
+            disabled: self.no_healthcheck,
+            test: self.health_cmd.as_deref().map(health::test),
+            interval: asked.check.interval,
+            timeout: asked.check.timeout,
+            start_period: asked.check.start_period,
+            retries: asked.check.retries,
+            startup_test: startup,
+            startup_interval: read(&self.health_startup_interval, health::interval)?,
+            startup_timeout: read(&self.health_startup_timeout, health::timeout)?,
+            startup_retries: self.health_startup_retries,
+            startup_successes: self.health_startup_success,
+            on_failure: self.health_on_failure.as_ref().map(|_| asked.on_failure),
+            log_destination: asked.log_destination,
+            max_log_count: asked.max_log_count,
+            max_log_bytes: asked.max_log_bytes,
         })
     }
 
