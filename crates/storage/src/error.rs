@@ -133,7 +133,7 @@ pub enum Error {
         source: serde_json::Error,
     },
     /// The tar stream of a layer breaks its format or reaches outside.
-    #[error("bad layer archive at byte {offset}: {why}")]
+    #[error("bad archive at byte {offset}: {why}")]
     Archive {
         /// Where in the stream.
         offset: u64,
@@ -141,7 +141,7 @@ pub enum Error {
         why: String,
     },
     /// An entry of a layer cannot be put on disk.
-    #[error("cannot unpack {entry:?} of a layer: cannot {act}")]
+    #[error("cannot unpack {entry:?}: cannot {act}")]
     Unpack {
         /// The name of the entry.
         entry: PathBuf,
@@ -149,6 +149,18 @@ pub enum Error {
         act: &'static str,
         /// The system's answer.
         source: io::Error,
+    },
+    /// What is there is a directory and the entry is none, or the other way round.
+    #[error(
+        "cannot unpack {entry:?}: cannot overwrite {} with {}: file exists",
+        if *is_directory { "non-directory" } else { "directory" },
+        if *is_directory { "directory" } else { "non-directory" }
+    )]
+    KindDiffers {
+        /// The name of the entry.
+        entry: PathBuf,
+        /// Whether the entry is a directory.
+        is_directory: bool,
     },
     /// Bytes do not hash to what was expected.
     #[error("expected digest {expected}, found {found}")]
@@ -209,6 +221,7 @@ impl Error {
             Error::LayerExists { .. }
             | Error::ImageExists { .. }
             | Error::ContainerExists { .. }
+            | Error::KindDiffers { .. }
             | Error::NameInUse { .. } => ErrorKind::AlreadyExists,
             Error::LayerInUse { .. } | Error::ImageInUse { .. } => ErrorKind::InUse,
             Error::Ambiguous { .. } | Error::Invalid { .. } | Error::Config { .. } => {

@@ -88,3 +88,4 @@ pub use pack::Packer;
 pub use record::{IdMap, Timestamp};
 pub use stage::{DiffSummary, LayerStage};
 pub use store::Store;
+pub use unpack::{ExtractOptions, extract};

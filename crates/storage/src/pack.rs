@@ -19,6 +19,22 @@ use crate::tar::{BLOCK, padding, writer};
 /// Directories are not deeper than what a path can name.
 const MAX_DEPTH: usize = 2048;
 
+/// The types of such file systems: proc, sysfs, cgroup, cgroup2, devpts, mqueue, securityfs,
+/// debugfs, tracefs, bpf, selinuxfs.
+const KERNELS_OWN: &[u64] = &[
+    0x9fa0,
+    0x6265_6572,
+    0x0027_e0eb,
+    0x6367_7270,
+    0x1cd1,
+    0x1980_0202,
+    0x7363_6673,
+    0x6462_6720,
+    0x7472_6163,
+    0xcafe_4a11,
+    0xf97c_ff8c,
+];
+
 /// Writes everything below `root`, a layer's own directory, whiteouts and opaque directories in
 /// the form of image-spec `layer.md`, by order of names.
 pub(crate) fn write_changes(
@@ -33,6 +49,7 @@ pub(crate) fn write_changes(
     };
     let mut packer = Packer {
         marks: Some(prefix),
+        device: None,
         links: HashMap::new(),
         output,
     };
@@ -49,6 +66,8 @@ pub(crate) fn write_changes(
 pub struct Packer<'o> {
     /// How overlay's own marks begin, where what is written is a layer's own directory.
     marks: Option<&'static str>,
+    /// The file system that the walk began on.
+    device: Option<u64>,
     /// The first name of each file that has several.
     links: HashMap<(u64, u64), Vec<u8>>,
     output: &'o mut dyn Write,
@@ -59,6 +78,7 @@ impl<'o> Packer<'o> {
     pub fn new(output: &'o mut dyn Write) -> Self {
         Self {
             marks: None,
+            device: None,
             links: HashMap::new(),
             output,
         }
@@ -70,6 +90,7 @@ impl<'o> Packer<'o> {
     /// # Errors
     /// As reading the files; `output`'s own.
     pub fn below(&mut self, directory: impl AsFd, place: &Path) -> io::Result<()> {
+        self.device = Some(fs::fstat(&directory)?.st_dev);
         let mut path = place.as_os_str().as_bytes().to_vec();
         if !path.is_empty() {
             path.push(b'/');
@@ -205,7 +226,21 @@ impl<'o> Packer<'o> {
             let path = [entry.name.as_slice(), b"."].concat();
             self.mark(stat, &path, b".", b".wh..wh..opq")?;
         }
+        if self.is_the_kernels(&child, stat)? {
+            return Ok(());
+        }
         self.directory(child, &entry.name, depth + 1)
+    }
+
+    /// Whether a directory that the walk has come to is the top of a file system that the kernel
+    /// makes up: of /proc and its like there is nothing to keep.
+    fn is_the_kernels(&mut self, directory: impl AsFd, stat: &Stat) -> io::Result<bool> {
+        let began = *self.device.get_or_insert(stat.st_dev);
+        if began == stat.st_dev {
+            return Ok(false);
+        }
+        let kind = fs::fstatfs(directory)?.f_type;
+        Ok(KERNELS_OWN.contains(&(kind as u64)))
     }
 
     fn refuse_renamed(&self, child: impl AsFd, entry: &Entry) -> io::Result<()> {

@@ -10,7 +10,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use minke_sys::atomic::start_writeback;
-use minke_sys::rooted::Root;
+use minke_sys::rooted::{Root, reopen};
 use minke_sys::xattr;
 use rustix::fs::{self, AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
@@ -24,6 +24,12 @@ const OPAQUE: &[u8] = b".wh..wh..opq";
 
 /// Marks of the older aufs driver, which mean nothing here.
 const AUFS: &[u8] = b".wh..wh.";
+
+/// How often a name is tried again that somebody else changes meanwhile.
+const SWAP_TRIES: usize = 16;
+
+/// Fewer zeros in a row are written.
+const HOLE_BYTES: usize = 4096;
 
 /// How much of a large file is handed to the disk at a time.
 const WRITEBACK_BYTES: u64 = 8 << 20;
@@ -49,6 +55,81 @@ pub(crate) struct Unpacked {
     pub(crate) is_reproducible: bool,
 }
 
+/// How [`extract`] puts a tar stream on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ExtractOptions {
+    /// Who gets it all: user and group; `None` leaves it to the stream.
+    pub owner: Option<(u32, u32)>,
+    /// Make device nodes; otherwise they are passed over.
+    pub devices: bool,
+    /// Set extended attributes.
+    pub attributes: bool,
+    /// A directory may take the place of what is none, and the other way round.
+    pub replace_kinds: bool,
+    /// Zeros become holes.
+    pub holes: bool,
+    /// The most bytes the stream may have.
+    pub max_bytes: u64,
+}
+
+impl Default for ExtractOptions {
+    /// All as the stream says; no kind replaces the other.
+    fn default() -> Self {
+        Self {
+            owner: None,
+            devices: true,
+            attributes: true,
+            replace_kinds: false,
+            holes: false,
+            max_bytes: 1 << 40,
+        }
+    }
+}
+
+/// Puts the entries of `stream`, an uncompressed tar, into the directory `place` of `root`, among
+/// what is there; gives how many there were.
+///
+/// Links that are met on the way are followed inside `root`, never out of it, whatever names
+/// and links the stream has and whoever changes the tree meanwhile. Directories that exist stay
+/// and get the owner, mode and time of their entry; anything else of that name is replaced by
+/// a new file. One that cannot be replaced since something is mounted on it is written to as
+/// it is. Whiteouts have no meaning here.
+///
+/// # Errors
+/// [`Error::Archive`], [`Error::Unpack`], [`Error::Stream`]; [`Error::KindDiffers`] unless
+/// [`ExtractOptions::replace_kinds`] is set. What came before is on disk then.
+pub fn extract(
+    stream: impl Read,
+    root: &Root,
+    place: &Path,
+    options: &ExtractOptions,
+) -> Result<u64> {
+    let unpacking = UnpackOptions {
+        in_user_namespace: false,
+        ignore_chown_errors: false,
+        max_bytes: options.max_bytes,
+        is_synced: false,
+    };
+    let mut unpacker = Unpacker::new(root, &unpacking, None);
+    unpacker.place = place.strip_prefix("/").unwrap_or(place).to_owned();
+    unpacker.extract = Some(options);
+    let mut reader = Reader::new(stream, options.max_bytes);
+    let mut entries = 0;
+    while let Some(mut entry) = reader.next()? {
+        if let Some(owner) = options.owner {
+            (entry.uid, entry.gid) = owner;
+        }
+        if !options.attributes {
+            entry.xattrs.clear();
+        }
+        unpacker.entry(&entry, &mut reader)?;
+        entries += 1;
+    }
+    unpacker.finish(reader)?;
+    Ok(entries)
+}
+
 /// Unpacks `diff` in `root`, recording it in `split`.
 pub(crate) fn unpack(
     diff: impl Read,
@@ -56,18 +137,8 @@ pub(crate) fn unpack(
     split: File,
     options: &UnpackOptions,
 ) -> Result<Unpacked> {
-    let mut unpacker = Unpacker {
-        root,
-        options,
-        split: SplitWriter::new(io::BufWriter::new(split)),
-        parent: None,
-        directory_times: Vec::new(),
-        whiteouts: HashSet::new(),
-        made: HashSet::new(),
-        uids: BTreeSet::new(),
-        gids: BTreeSet::new(),
-        is_reproducible: true,
-    };
+    let split = SplitWriter::new(io::BufWriter::new(split));
+    let mut unpacker = Unpacker::new(root, options, Some(split));
     let mut reader = Reader::new(diff, options.max_bytes);
     while let Some(entry) = reader.next()? {
         unpacker.entry(&entry, &mut reader)?;
@@ -78,7 +149,12 @@ pub(crate) fn unpack(
 struct Unpacker<'u> {
     root: &'u Root,
     options: &'u UnpackOptions,
-    split: SplitWriter<io::BufWriter<File>>,
+    /// The directory in the root that names are beneath.
+    place: PathBuf,
+    /// Set where this is no layer.
+    extract: Option<&'u ExtractOptions>,
+    /// What the stream can be made of again; of layers.
+    split: Option<SplitWriter<io::BufWriter<File>>>,
     /// The directory of the entry before, since entries come by directory.
     parent: Option<(PathBuf, OwnedFd)>,
     directory_times: Vec<(PathBuf, (i64, u32))>,
@@ -90,34 +166,75 @@ struct Unpacker<'u> {
     is_reproducible: bool,
 }
 
-impl Unpacker<'_> {
+impl<'u> Unpacker<'u> {
+    fn new(
+        root: &'u Root,
+        options: &'u UnpackOptions,
+        split: Option<SplitWriter<io::BufWriter<File>>>,
+    ) -> Self {
+        Self {
+            root,
+            options,
+            place: PathBuf::new(),
+            extract: None,
+            split,
+            parent: None,
+            directory_times: Vec::new(),
+            whiteouts: HashSet::new(),
+            made: HashSet::new(),
+            uids: BTreeSet::new(),
+            gids: BTreeSet::new(),
+            is_reproducible: true,
+        }
+    }
+
+    /// Keeps bytes of the stream that are no file's.
+    fn record(&mut self, bytes: &[u8]) -> Result<()> {
+        match &mut self.split {
+            Some(split) => split.segment(bytes).map_err(recording),
+            None => Ok(()),
+        }
+    }
+
+    /// Keeps that a file's content stands here; false if that name was there before.
+    fn record_file(&mut self, name: &[u8], size: u64, crc: u64) -> Result<bool> {
+        match &mut self.split {
+            Some(split) => split.file(name, size, crc).map_err(recording),
+            None => Ok(true),
+        }
+    }
+
     fn entry<R: Read>(&mut self, entry: &Entry, reader: &mut Reader<R>) -> Result<()> {
         let raw = reader.take_raw();
-        self.split.segment(&raw).map_err(recording)?;
-        let path = inner_path(&entry.name).map_err(|why| reader.fault(why))?;
-        let name = path.file_name().map_or(&b""[..], OsStr::as_bytes).to_vec();
-        if name.starts_with(WHITEOUT) {
+        self.record(&raw)?;
+        let inner = inner_path(&entry.name).map_err(|why| reader.fault(why))?;
+        let path = self.place.join(&inner);
+        let name = inner.file_name().map_or(&b""[..], OsStr::as_bytes).to_vec();
+        if self.extract.is_none() && name.starts_with(WHITEOUT) {
             self.mark(entry, &path, &name, reader)?;
             return self.record_content(entry, reader);
         }
         self.uids.insert(entry.uid);
         self.gids.insert(entry.gid);
-        if path.as_os_str().is_empty() {
+        if inner.as_os_str().is_empty() {
             // The root's own owner and mode are those of the layer below, as with other stores.
             return self.record_content(entry, reader);
         }
-        let skipped = self.options.in_user_namespace
-            && matches!(entry.kind, Kind::CharDevice | Kind::BlockDevice);
+        let no_devices =
+            self.options.in_user_namespace || self.extract.is_some_and(|options| !options.devices);
+        let skipped = no_devices && matches!(entry.kind, Kind::CharDevice | Kind::BlockDevice);
         if skipped {
-            tracing::debug!(path = %path.display(), "a device node cannot be made here");
+            tracing::debug!(path = %path.display(), "a device node is not made here");
             return self.record_content(entry, reader);
         }
-        self.place(entry, &path, reader)?;
-        self.made.insert(path);
+        self.put(entry, &path, reader)?;
+        if self.extract.is_none() {
+            self.made.insert(path);
+        }
         Ok(())
     }
 
-    fn place<R: Read>(&mut self, entry: &Entry, path: &Path, reader: &mut Reader<R>) -> Result<()> {
+    fn put<R: Read>(&mut self, entry: &Entry, path: &Path, reader: &mut Reader<R>) -> Result<()> {
         let refused = |act| move |source: io::Error| unpack_error(entry, act, source);
         let name = path
             .file_name()
@@ -129,12 +246,14 @@ impl Unpacker<'_> {
         match entry.kind {
             Kind::File => self.file(entry, &parent, &name, reader)?,
             Kind::Directory => {
+                self.make_directory(entry, &parent, &name)?;
                 self.directory(entry, path, &parent, &name)
                     .map_err(refused("create it"))?;
                 self.record_content(entry, reader)?;
             }
             _ => {
-                self.special(entry, &parent, &name)
+                self.make_special(entry, &parent, &name)?;
+                self.describe_special(entry, &parent, &name)
                     .map_err(refused("create it"))?;
                 self.record_content(entry, reader)?;
             }
@@ -166,9 +285,12 @@ impl Unpacker<'_> {
         let refused = |act| move |source: io::Error| unpack_error(entry, act, source);
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let open = || fs::openat(parent, name, flags | OFlags::NOFOLLOW, Mode::from(0o600));
-        let file = self
-            .replacing(parent, name, open)
-            .map_err(refused("create it"))?;
+        let file = match self.replacing(entry, parent, name, open) {
+            Err(Error::Unpack { source, .. }) if is_busy(&source) && self.extract.is_some() => {
+                open_mounted(parent, name).map_err(refused("write to it"))?
+            }
+            file => file?,
+        };
         let file = File::from(file);
         if entry.sparse.is_some() {
             self.sparse_content(entry, &file, reader)?;
@@ -199,9 +321,14 @@ impl Unpacker<'_> {
             if piece.is_empty() {
                 break;
             }
-            digest.update(piece);
-            file.write_all(piece)
-                .map_err(|source| unpack_error(entry, "write it", source))?;
+            let put = match self.extract {
+                Some(ExtractOptions { holes: true, .. }) => write_data(file, piece, written),
+                _ => file.write_all(piece),
+            };
+            put.map_err(|source| unpack_error(entry, "write it", source))?;
+            if self.split.is_some() {
+                digest.update(piece);
+            }
             let length = piece.len();
             reader.consume(length);
             written += length as u64;
@@ -210,11 +337,11 @@ impl Unpacker<'_> {
                 begun = written;
             }
         }
-        let crc = digest.finalize();
-        let first = self
-            .split
-            .file(&entry.name, entry.stored, crc)
-            .map_err(recording)?;
+        if self.extract.is_some_and(|options| options.holes) {
+            file.set_len(written)
+                .map_err(|source| unpack_error(entry, "write it", source))?;
+        }
+        let first = self.record_file(&entry.name, entry.stored, digest.finalize())?;
         self.is_reproducible &= first;
         Ok(())
     }
@@ -229,7 +356,7 @@ impl Unpacker<'_> {
     ) -> Result<()> {
         let refused = |source: io::Error| unpack_error(entry, "write it", source);
         let map = entry.sparse.as_ref().expect("the caller looked");
-        self.split.segment(&reader.take_raw()).map_err(recording)?;
+        self.record(&reader.take_raw())?;
         for extent in &map.extents {
             let mut written = 0;
             while written < extent.length {
@@ -238,7 +365,7 @@ impl Unpacker<'_> {
                 let piece = &piece[..piece.len().min(left)];
                 file.write_all_at(piece, extent.offset + written)
                     .map_err(refused)?;
-                self.split.segment(piece).map_err(recording)?;
+                self.record(piece)?;
                 let length = piece.len();
                 written += length as u64;
                 reader.consume(length);
@@ -251,17 +378,37 @@ impl Unpacker<'_> {
     fn record_content<R: Read>(&mut self, entry: &Entry, reader: &mut Reader<R>) -> Result<()> {
         if !reader.has_content() {
             // Of the same name twice, one line will do: there is no content to find.
-            self.split.file(&entry.name, 0, 0).map_err(recording)?;
+            self.record_file(&entry.name, 0, 0)?;
         }
         while reader.has_content() {
             let piece = reader.content()?;
-            self.split.segment(piece).map_err(recording)?;
+            self.record(piece)?;
             let length = piece.len();
             reader.consume(length);
         }
         Ok(())
     }
 
+    fn make_directory(&mut self, entry: &Entry, parent: &OwnedFd, name: &OsStr) -> Result<()> {
+        let refused = |source: io::Error| unpack_error(entry, "create it", source);
+        for _ in 0..SWAP_TRIES {
+            match fs::mkdirat(parent, name, Mode::from(0o700)) {
+                Err(Errno::EXIST) if self.is_directory(parent, name) => return Ok(()),
+                Err(Errno::EXIST) if !self.replaces_kinds() => return Err(kind_differs(entry)),
+                Err(Errno::EXIST) => {}
+                result => return result.map_err(|errno| refused(errno.into())),
+            }
+            match fs::unlinkat(parent, name, AtFlags::empty()) {
+                Ok(()) => self.is_reproducible = false,
+                // It is a directory by now, or gone.
+                Err(Errno::ISDIR | Errno::PERM | Errno::NOENT) => {}
+                Err(errno) => return Err(refused(errno.into())),
+            }
+        }
+        Err(refused(Errno::AGAIN.into()))
+    }
+
+    /// Gives a directory that is there what the entry says of it.
     fn directory(
         &mut self,
         entry: &Entry,
@@ -269,15 +416,6 @@ impl Unpacker<'_> {
         parent: &OwnedFd,
         name: &OsStr,
     ) -> io::Result<()> {
-        match fs::mkdirat(parent, name, Mode::from(0o700)) {
-            Ok(()) => {}
-            Err(Errno::EXIST) if self.is_directory(parent, name) => {}
-            Err(Errno::EXIST) => {
-                self.remove(parent, name)?;
-                fs::mkdirat(parent, name, Mode::from(0o700))?;
-            }
-            Err(errno) => return Err(errno.into()),
-        }
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let directory = fs::openat(parent, name, flags, Mode::empty())?;
         self.own(entry, &directory)?;
@@ -291,26 +429,38 @@ impl Unpacker<'_> {
         Ok(())
     }
 
-    fn special(&mut self, entry: &Entry, parent: &OwnedFd, name: &OsStr) -> io::Result<()> {
+    fn make_special(&mut self, entry: &Entry, parent: &OwnedFd, name: &OsStr) -> Result<()> {
         if entry.kind == Kind::HardLink {
+            let refused = |source| unpack_error(entry, "create it", source);
             let target = inner_path(&entry.link_name)
-                .map_err(|why| io::Error::new(io::ErrorKind::InvalidInput, why))?;
-            let (holder, target) = self.root.open_parent(&target)?;
+                .map_err(|why| refused(io::Error::new(io::ErrorKind::InvalidInput, why)))?;
+            let target = self.place.join(target);
+            let (holder, target) = self.root.open_parent(&target).map_err(refused)?;
             let link = || fs::linkat(&holder, target, parent, name, AtFlags::empty());
-            return self.replacing(parent, name, link);
+            return self.replacing(entry, parent, name, link);
         }
         if entry.kind == Kind::Symlink {
             let target = OsStr::from_bytes(&entry.link_name);
-            self.replacing(parent, name, || fs::symlinkat(target, parent, name))?;
-        } else {
-            let (kind, device) = match entry.kind {
-                Kind::CharDevice => (FileType::CharacterDevice, entry.device),
-                Kind::BlockDevice => (FileType::BlockDevice, entry.device),
-                _ => (FileType::Fifo, (0, 0)),
-            };
-            let device = fs::makedev(device.0, device.1);
-            let make = || fs::mknodat(parent, name, kind, Mode::from(entry.mode), device);
-            self.replacing(parent, name, make)?;
+            return self.replacing(entry, parent, name, || fs::symlinkat(target, parent, name));
+        }
+        let (kind, device) = match entry.kind {
+            Kind::CharDevice => (FileType::CharacterDevice, entry.device),
+            Kind::BlockDevice => (FileType::BlockDevice, entry.device),
+            _ => (FileType::Fifo, (0, 0)),
+        };
+        let device = fs::makedev(device.0, device.1);
+        let make = || fs::mknodat(parent, name, kind, Mode::from(entry.mode), device);
+        self.replacing(entry, parent, name, make)
+    }
+
+    fn describe_special(
+        &mut self,
+        entry: &Entry,
+        parent: &OwnedFd,
+        name: &OsStr,
+    ) -> io::Result<()> {
+        if entry.kind == Kind::HardLink {
+            return Ok(());
         }
         self.own_at(entry, parent, name)?;
         if entry.kind != Kind::Symlink {
@@ -374,20 +524,34 @@ impl Unpacker<'_> {
     /// Runs `make`; if the name is taken, takes away what has it and tries once more.
     fn replacing<T>(
         &mut self,
+        entry: &Entry,
         parent: &OwnedFd,
         name: &OsStr,
         make: impl Fn() -> rustix::io::Result<T>,
-    ) -> io::Result<T> {
+    ) -> Result<T> {
+        let refused = |source: io::Error| unpack_error(entry, "create it", source);
         match make() {
             Err(Errno::EXIST) => {
-                self.remove(parent, name)?;
-                Ok(make()?)
+                if !self.replaces_kinds() && self.is_directory(parent, name) {
+                    return Err(kind_differs(entry));
+                }
+                self.remove(parent, name).map_err(refused)?;
+                make().map_err(|errno| refused(errno.into()))
             }
-            result => Ok(result?),
+            result => result.map_err(|errno| refused(errno.into())),
         }
     }
 
+    /// Whether a directory and something else may take each other's place.
+    fn replaces_kinds(&self) -> bool {
+        self.extract.is_none_or(|options| options.replace_kinds)
+    }
+
     fn remove(&mut self, parent: &OwnedFd, name: &OsStr) -> io::Result<()> {
+        if !self.replaces_kinds() {
+            // Not even where it has just become a directory.
+            return Ok(fs::unlinkat(parent, name, AtFlags::empty())?);
+        }
         let stat = fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)?;
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory => {
@@ -453,19 +617,21 @@ impl Unpacker<'_> {
     }
 
     fn finish<R: Read>(mut self, mut reader: Reader<R>) -> Result<Unpacked> {
-        self.split.segment(&reader.take_raw()).map_err(recording)?;
+        self.record(&reader.take_raw())?;
         loop {
             let trailer = reader.trailer()?;
             if trailer.is_empty() {
                 break;
             }
-            self.split.segment(&trailer).map_err(recording)?;
+            self.record(&trailer)?;
         }
         self.set_directory_times()?;
-        self.split
-            .finish()
-            .and_then(|mut output| output.flush())
-            .map_err(recording)?;
+        if let Some(split) = self.split {
+            split
+                .finish()
+                .and_then(|mut output| output.flush())
+                .map_err(recording)?;
+        }
         let (diff_id, size) = reader.finish();
         Ok(Unpacked {
             diff_id,
@@ -496,6 +662,46 @@ impl Unpacker<'_> {
         }
         Ok(())
     }
+}
+
+fn kind_differs(entry: &Entry) -> Error {
+    Error::KindDiffers {
+        entry: PathBuf::from(OsStr::from_bytes(&entry.name)),
+        is_directory: entry.kind == Kind::Directory,
+    }
+}
+
+fn is_busy(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EBUSY)
+}
+
+/// A regular file that something holds in its place, emptied.
+fn open_mounted(parent: &OwnedFd, name: &OsStr) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let held = fs::openat(parent, name, flags, Mode::empty())?;
+    if FileType::from_raw_mode(fs::fstat(&held)?.st_mode) != FileType::RegularFile {
+        return Err(Errno::BUSY.into());
+    }
+    reopen(&held, OFlags::WRONLY | OFlags::TRUNC)
+}
+
+/// Writes `piece` at `offset`, whole blocks of zeros left out.
+fn write_data(file: &File, piece: &[u8], offset: u64) -> io::Result<()> {
+    let mut at = 0;
+    while at < piece.len() {
+        let is_zero = |chunk: &&[u8]| chunk.iter().all(|byte| *byte == 0);
+        let rest = || piece[at..].chunks(HOLE_BYTES);
+        let zeros: usize = rest().take_while(is_zero).map(<[u8]>::len).sum();
+        at += zeros;
+        let rest = || piece[at..].chunks(HOLE_BYTES);
+        let data: usize = rest()
+            .take_while(|chunk| !is_zero(chunk))
+            .map(<[u8]>::len)
+            .sum();
+        file.write_all_at(&piece[at..at + data], offset + at as u64)?;
+        at += data;
+    }
+    Ok(())
 }
 
 /// The path of an entry below the root: no `..`, no `.`, no slash before or behind.

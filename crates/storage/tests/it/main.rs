@@ -4,6 +4,7 @@ mod archive;
 mod changes;
 mod crash;
 mod export;
+mod extract;
 mod hostile;
 mod images;
 mod interop;
