@@ -1,9 +1,9 @@
 //! All commands, by the words that lead to them.
 
 use crate::command::{
-    attach, cleanup, commit, create, diff, exec, exists, export, healthcheck, images, info, init,
-    inspect, kill, load, logs, mount, pause, port, prune, ps, pull, rename, restart, rm, rmi, run,
-    save, start, stats, stop, tag, top, unpause, version, wait,
+    attach, cleanup, commit, cp, create, diff, exec, exists, export, healthcheck, images, info,
+    init, inspect, kill, load, logs, mount, pause, port, prune, ps, pull, rename, restart, rm, rmi,
+    run, save, start, stats, stop, tag, top, unpause, version, wait,
 };
 use crate::verb::{Verb, verb, verb_alone, verb_inside};
 
@@ -12,6 +12,7 @@ pub const TOP: &[Verb] = &[
     ATTACH,
     COMMIT,
     Verb::group("container", "Manage containers", CONTAINER),
+    CP,
     CREATE,
     verb!(
         "diff",
@@ -78,6 +79,7 @@ const CONTAINER: &[Verb] = &[
     )
     .hidden(),
     COMMIT,
+    CP,
     CREATE,
     verb!(
         "diff",
@@ -173,6 +175,12 @@ const COMMIT: Verb = verb!(
     "Make an image of a container",
     commit::CommitArgs,
     commit::run
+);
+const CP: Verb = verb!(
+    "cp",
+    "Copy files between containers and the host",
+    cp::CpArgs,
+    cp::run
 );
 const CREATE: Verb = verb!(
     "create",

@@ -100,6 +100,22 @@ pub enum Error {
         /// As given.
         name: String,
     },
+    /// No container answers to this name, in the words of `cp`.
+    #[error("container \"{name}\" does not exist")]
+    CopyContainerUnknown {
+        /// As given.
+        name: String,
+    },
+    /// A path to copy from or to leads to nothing.
+    #[error("\"{path}\" could not be found on {place}")]
+    CopyMissing {
+        /// As given.
+        path: String,
+        /// `the host` or `container NAME`.
+        place: String,
+        /// Why not.
+        source: io::Error,
+    },
     /// Nothing of this name can be compared.
     #[error("{name} not found: {what}")]
     DiffUnknown {
@@ -293,6 +309,8 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Error::ContainerUnknown { .. }
+            | Error::CopyContainerUnknown { .. }
+            | Error::CopyMissing { .. }
             | Error::NothingToRemove { .. }
             | Error::NoContainers
             | Error::ImageUnknown { .. }

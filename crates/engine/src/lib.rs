@@ -51,6 +51,7 @@ pub use container::again::RestartRequest;
 pub use container::attach::{AttachEnd, AttachRequest};
 pub use container::cleanup::{CleanupRequest, RestartWaiter};
 pub use container::commit::{CommitRequest, Committed, ImageFormat};
+pub use container::copy::{CopyEnd, CopyRequest};
 pub use container::create::{CreateRequest, Created};
 pub use container::diff::{DiffKind, DiffRequest};
 pub use container::exec::ExecRequest;

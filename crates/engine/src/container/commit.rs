@@ -1,6 +1,6 @@
 //! `commit`: an image of a container as it is now.
 
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::io::Read;
 use std::str::FromStr;
 
 use jiff::Timestamp;
@@ -14,14 +14,12 @@ use minke_runtime_spec::container::MountKind;
 use minke_storage::{ImageId, LayerId, Packer};
 
 use super::lock::Locked;
+use super::pipe::piped;
 use super::record::Record;
 use super::status::ContainerState;
 use crate::Engine;
 use crate::error::{Error, Result};
 use crate::image::change;
-
-/// How much passes between the threads at a time.
-const BUFFER_BYTES: usize = 64 * 1024;
 
 /// The form of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -332,57 +330,9 @@ fn fit(config: &mut ImageConfig, request: &CommitRequest) -> Vec<String> {
     warnings
 }
 
-/// Runs `write` on a thread of its own and hands what it writes to `read`. What `write` could
-/// not finish counts for nothing, whatever `read` made of it.
-fn piped<T>(
-    read: impl FnOnce(&mut dyn Read) -> Result<T>,
-    write: impl FnOnce(&mut dyn Write) -> Result<()> + Send,
-) -> Result<T> {
-    let (reader, writer) = io::pipe().map_err(Error::system("make a pipe"))?;
-    std::thread::scope(|scope| {
-        let writing = scope.spawn(move || {
-            let mut output = BufWriter::with_capacity(BUFFER_BYTES, writer);
-            write(&mut output)?;
-            output.flush().map_err(Error::system("write to a pipe"))
-        });
-        let mut input = BufReader::with_capacity(BUFFER_BYTES, reader);
-        let read = read(&mut input);
-        // The writer must not wait for a reader that has given up.
-        drop(input);
-        let written = writing
-            .join()
-            .unwrap_or_else(|_| Err(Error::invalid("reading the files failed badly")));
-        let read = read?;
-        written.map(|()| read)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_was_not_written_whole_is_not_taken() {
-        let whole = piped(
-            |input| {
-                let mut text = String::new();
-                input
-                    .read_to_string(&mut text)
-                    .map_err(Error::system("read"))?;
-                Ok(text)
-            },
-            |output| output.write_all(b"text").map_err(Error::system("write")),
-        );
-        assert_eq!(whole.unwrap(), "text");
-        let broken = piped(
-            |input| io::copy(input, &mut io::sink()).map_err(Error::system("read")),
-            |output| {
-                output.write_all(b"half").map_err(Error::system("write"))?;
-                Err(Error::invalid("no more"))
-            },
-        );
-        assert_eq!(broken.unwrap_err().to_string(), "no more");
-    }
 
     #[test]
     fn names_without_a_registry_are_local() {

@@ -5,6 +5,7 @@ pub(crate) mod again; // stop, and start
 pub(crate) mod attach; // a client's streams and a container's
 pub(crate) mod cleanup; // what is left to do when a container has ended
 pub(crate) mod commit; // an image of it
+pub(crate) mod copy; // files in and out
 pub(crate) mod create; // a record and a writable layer
 mod dependents; // who needs another
 mod devices; // nodes of the host
@@ -26,6 +27,7 @@ pub(crate) mod mount; // its files on the host
 mod mounts; // which mounts it has
 mod network; // its networks
 mod pause; // the freezer
+mod pipe; // a stream between two threads
 pub(crate) mod preserve; // the caller's descriptors
 pub(crate) mod prune; // all that do not run
 mod readiness; // for a service manager
@@ -41,6 +43,7 @@ pub(crate) mod stats; // what it uses
 pub(crate) mod status; // what is true now
 pub(crate) mod stop; // politely, then not
 pub(crate) mod top; // its processes
+mod tree; // its files as it sees them
 pub(crate) mod update; // policy and health of one that is there
 pub(crate) mod wait; // for its end
 mod zone; // time zones of the host
