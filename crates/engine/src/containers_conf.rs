@@ -23,6 +23,8 @@ pub(crate) struct ContainersConf {
     pub env: BTreeMap<String, String>,
     pub sysctls: BTreeMap<String, String>,
     pub capabilities: Option<Vec<String>>,
+    /// Seconds between the stop signal and SIGKILL.
+    pub stop_timeout: Option<u64>,
     /// Keys that leave an attached container, as typed.
     pub detach_keys: Option<String>,
     pub runtime: Option<String>,
@@ -52,6 +54,7 @@ struct Containers {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct EngineTable {
+    stop_timeout: Option<u64>,
     detach_keys: Option<String>,
     runtime: Option<String>,
     runtimes: BTreeMap<String, Vec<PathBuf>>,
@@ -93,6 +96,7 @@ impl ContainersConf {
         self.log_driver = containers.log_driver.or(self.log_driver.take());
         self.log_size_max = containers.log_size_max.or(self.log_size_max);
         self.log_tag = containers.log_tag.or(self.log_tag.take());
+        self.stop_timeout = file.engine.stop_timeout.or(self.stop_timeout);
         self.detach_keys = file.engine.detach_keys.or(self.detach_keys.take());
         self.runtime = file.engine.runtime.or(self.runtime.take());
         self.runtimes.extend(file.engine.runtimes);

@@ -22,6 +22,7 @@ cases![
     cli_killed_during_run,
     container_killed_from_outside,
     monitor_killed,
+    parts_of_a_published_container_killed,
 ];
 
 /// Milliseconds after which a command is killed: from before its first write to after its end.
@@ -121,6 +122,57 @@ fn monitor_killed(ground: &Ground) -> Result<Outcome> {
     site.ok(&["rm", "orphan"])?;
     usable(&site)?;
     Ok(Passed)
+}
+
+/// Whoever is killed of a container in a bridge, with a port: one list, and it can be removed with
+/// no force and leaves nothing; with a restart policy it runs again, at its address and port.
+fn parts_of_a_published_container_killed(ground: &Ground) -> Result<Outcome> {
+    let site = ground.site_with_image()?;
+    let before = Snapshot::at_rest(&site.root())?;
+    for (with_monitor, policy) in [
+        (false, "no"),
+        (true, "no"),
+        (false, "always"),
+        (true, "always"),
+    ] {
+        let context = || format!("monitor killed: {with_monitor}, policy {policy}");
+        let port = free_port()?;
+        let publish = format!("127.0.0.1:{port}:80");
+        let flags = ["run", "-d", "--name", "victim", "--restart", policy, "-p"];
+        let id = site.ok(&[&flags[..], &[&publish, &site.image()]].concat())?;
+        let pid = pid_of(&site, &id)?;
+        if with_monitor {
+            monitors_of(&id)?.into_iter().try_for_each(kill)?;
+        }
+        kill(pid)?;
+        if policy == "no" {
+            until("it is seen to have ended", Duration::from_secs(10), || {
+                let listed = site.ok(&["ps", "-a", "--format", "{{.Status}}"])?;
+                Ok(listed.starts_with("Exited").then_some(()))
+            })?;
+            // Without a monitor the list has cleaned up; with one its exit command does.
+            site.ok(&["rm", "victim"]).with_context(context)?;
+        } else {
+            until("it answers again", Duration::from_secs(20), || {
+                site.ok(&["ps", "-a"])?;
+                let text = answer(&format!("http://127.0.0.1:{port}/"));
+                Ok((text.is_ok_and(|text| text == fixture::GREETING)).then_some(()))
+            })
+            .with_context(context)?;
+            site.ok(&["rm", "--force", "--time", "0", "victim"])?;
+        }
+        before
+            .same(&Snapshot::at_rest(&site.root())?)
+            .with_context(context)?;
+    }
+    Ok(Passed)
+}
+
+fn monitors_of(id: &str) -> Result<Vec<u32>> {
+    let monitors = processes()?
+        .into_iter()
+        .filter(|(_, words)| is_monitor(words) && words.iter().any(|word| word == id));
+    Ok(monitors.map(|(pid, _)| pid).collect())
 }
 
 /// Whether a command line is that of `conmon` or `minke conmon`.

@@ -99,6 +99,7 @@ fn states(force: bool, selection: &Selection) -> Vec<ContainerState> {
         ContainerState::Created,
         ContainerState::Initialized,
         ContainerState::Exited,
+        ContainerState::Restarting,
     ]
 }
 

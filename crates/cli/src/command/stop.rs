@@ -61,6 +61,7 @@ pub fn run(args: StopArgs, engine: &Engine, out: &mut Output) -> Result<Exit> {
         ContainerState::Running,
         ContainerState::Paused,
         ContainerState::Stopping,
+        ContainerState::Restarting,
     ];
     let names = targets::select(engine, &selection, &running)?;
     targets::each(&names, Table::General, out, |name| {

@@ -33,7 +33,12 @@ fn failures_are_counted_and_then_it_stays_ended() {
     let Some(scratch) = Scratch::new() else {
         return;
     };
-    policed(&scratch, "on-failure:2", "echo life; exit 3");
+    policed(&scratch, "on-failure:2", "echo life; sleep 0.2; exit 3");
+    assert_eq!(
+        scratch.ok("logs -f c"),
+        "life\nlife\nlife",
+        "followed over lives"
+    );
     until("it has given up", || {
         told(&scratch, "RestartCount") == "2" && scratch.state("c") == "exited"
     });

@@ -202,6 +202,7 @@ impl Engine {
             None => self.store()?.container_directory(id).join("ctr.log"),
         };
         let mut spec = spec;
+        spec.stop_timeout_seconds = spec.stop_timeout_seconds.or(conf.stop_timeout);
         if let Some(bytes) = conf.log_size_max {
             let options = &mut spec.log.options;
             options

@@ -7,6 +7,7 @@ use std::io;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use minke_runtime_spec::container::RestartPolicy;
 use minke_runtime_spec::option::log::LogOptions;
 
 use super::record::Record;
@@ -124,7 +125,10 @@ impl Engine {
         let monitored = self.living_monitor(&now.state).is_some();
         Ok(match self.status(&now).0 {
             ContainerState::Created => false,
+            ContainerState::Restarting => true,
             state if state.is_alive() => true,
+            // Whether it is started again is not decided before it is cleaned up.
+            _ if now.config.spec.restart != RestartPolicy::No => monitored && now.state.dirty,
             _ => monitored && self.exit_file(&now).is_none(),
         })
     }

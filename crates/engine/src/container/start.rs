@@ -180,7 +180,10 @@ impl Engine {
     ) -> Result<()> {
         let started = runtime.and_then(|runtime| {
             // Before it is true: killed after this, we leave one that the next start lets go.
-            locked.record.state.started = Some(Timestamp::now());
+            let state = &mut locked.record.state;
+            state.started = Some(Timestamp::now());
+            state.exit_code = None;
+            state.finished = None;
             locked.save(self)?;
             before(locked)?;
             runtime.start(&locked.record.id)
@@ -200,8 +203,11 @@ impl Engine {
         let state = &mut locked.record.state;
         state.boot_id = self.boot_id()?.to_owned();
         state.dirty = true;
-        state.exit_code = None;
-        state.finished = None;
+        if state.again.is_none() {
+            // Else it shows how it ended until it runs again.
+            state.exit_code = None;
+            state.finished = None;
+        }
         state.started = None;
         state.stopper = None;
         state.keeper = None;
