@@ -31,6 +31,14 @@ pub fn run(arguments: Vec<OsString>) -> i32 {
     }
 }
 
+/// The global flags among words that need not be a whole command line.
+pub fn globals_of(words: &[String]) -> Globals {
+    let line = std::iter::once("minke").chain(words.iter().map(String::as_str));
+    let matches = definition().ignore_errors(true).try_get_matches_from(line);
+    let globals = matches.and_then(|matches| Globals::from_arg_matches(&matches));
+    globals.unwrap_or_default()
+}
+
 fn refuse(error: &clap::Error, definition: &clap::Command, arguments: &[OsString]) -> Exit {
     if matches!(error.kind(), ErrorKind::DisplayHelp) {
         // Help that cannot be written is not missed by whoever closed stdout.
@@ -93,7 +101,7 @@ fn refuse_outside(globals: &Globals, path: &str) -> Result<()> {
 }
 
 /// The engine; for a normal user, inside the user namespace that it needs.
-fn open(globals: &Globals) -> Result<Engine> {
+pub fn open(globals: &Globals) -> Result<Engine> {
     let options = globals.engine_options()?;
     minke_engine::rootless::enter(&options)?;
     Ok(Engine::open(options)?)

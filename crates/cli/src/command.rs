@@ -3,6 +3,7 @@
 pub mod attach;
 pub mod cleanup;
 pub mod commit;
+pub mod completion;
 pub mod cp;
 pub mod create;
 pub mod diff;

@@ -3,6 +3,7 @@
 
 mod app; // from arguments to an exit code
 mod command; // one file a command
+mod complete; // what may come next on a command line
 mod detach_keys; // the keys that leave a container running
 mod error; // what goes wrong: words and exit codes
 mod flag; // flags as Go programs read them
@@ -11,6 +12,8 @@ mod output; // tables, sizes, times
 mod progress; // what a copy shows while it runs
 mod role; // other programs this binary can be
 mod spec; // from flags to a container
+#[cfg(test)]
+mod surface; // beside Podman's
 mod targets; // which containers a command is about
 mod template; // --format: Go's templates
 mod terminal; // raw mode and window size

@@ -1,9 +1,9 @@
 //! All commands, by the words that lead to them.
 
 use crate::command::{
-    attach, cleanup, commit, cp, create, diff, exec, exists, export, healthcheck, images, info,
-    init, inspect, kill, load, logs, mount, pause, port, prune, ps, pull, rename, restart, rm, rmi,
-    run, save, start, stats, stop, tag, top, unpause, version, wait,
+    attach, cleanup, commit, completion, cp, create, diff, exec, exists, export, healthcheck,
+    images, info, init, inspect, kill, load, logs, mount, pause, port, prune, ps, pull, rename,
+    restart, rm, rmi, run, save, start, stats, stop, tag, top, unpause, version, wait,
 };
 use crate::verb::{Verb, verb, verb_alone, verb_inside};
 
@@ -12,6 +12,19 @@ pub const TOP: &[Verb] = &[
     ATTACH,
     COMMIT,
     Verb::group("container", "Manage containers", CONTAINER),
+    verb_alone!(
+        "completion",
+        "Print a script that lets a shell complete command lines",
+        completion::CompletionArgs,
+        completion::run
+    ),
+    verb_alone!(
+        "__complete",
+        "Answer such a script",
+        completion::CompleteArgs,
+        completion::complete
+    )
+    .hidden(),
     CP,
     CREATE,
     verb!(
