@@ -1,6 +1,7 @@
 //! The commands: one file each, with its flags, its one call of the engine, and its tests.
 
 pub mod attach;
+pub mod checkpoint;
 pub mod cleanup;
 pub mod commit;
 pub mod completion;
@@ -36,6 +37,7 @@ pub mod stop;
 pub mod tag;
 pub mod top;
 pub mod unpause;
+pub mod update;
 pub mod version;
 pub mod wait;
 

@@ -4,7 +4,7 @@ mod files; // what is written into it
 pub mod flags; // the flags
 mod mode; // whose namespaces
 mod pair; // KEY=VALUE
-mod resources; // limits of its control group
+pub mod resources; // limits of its control group
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -77,7 +77,7 @@ pub fn container(
         devices: parsed(&plain_devices(&flags.privileges), option::device::parse)?,
         device_cgroup_rules: device_rules(&flags.privileges)?,
         security: security(&flags.privileges)?,
-        resources: resources::resources(&flags.limits)?,
+        resources: resources::all(&flags.limits)?,
         cgroups: resources::cgroups(flags.limits.cgroups.as_deref())?,
         rdt_class: flags.limits.rdt_class.clone(),
         ulimits: parsed(&flags.limits.ulimit, option::ulimit::parse)?,

@@ -1,9 +1,10 @@
 //! All commands, by the words that lead to them.
 
 use crate::command::{
-    attach, cleanup, commit, completion, cp, create, diff, exec, exists, export, healthcheck,
-    images, info, init, inspect, kill, load, logs, mount, pause, port, prune, ps, pull, rename,
-    restart, rm, rmi, run, save, start, stats, stop, tag, top, unpause, version, wait,
+    attach, checkpoint, cleanup, commit, completion, cp, create, diff, exec, exists, export,
+    healthcheck, images, info, init, inspect, kill, load, logs, mount, pause, port, prune, ps,
+    pull, rename, restart, rm, rmi, run, save, start, stats, stop, tag, top, unpause, update,
+    version, wait,
 };
 use crate::verb::{Verb, verb, verb_alone, verb_inside};
 
@@ -72,6 +73,7 @@ pub const TOP: &[Verb] = &[
     TOP_PROCESSES,
     UNMOUNT,
     UNPAUSE,
+    UPDATE,
     verb_alone!(
         "version",
         "Show the version",
@@ -84,6 +86,18 @@ pub const TOP: &[Verb] = &[
 /// What stands after `minke container`.
 const CONTAINER: &[Verb] = &[
     ATTACH,
+    verb!(
+        "checkpoint",
+        "Save the processes of a container (not there yet)",
+        checkpoint::CheckpointArgs,
+        checkpoint::checkpoint
+    ),
+    verb!(
+        "restore",
+        "Bring saved processes back (not there yet)",
+        checkpoint::CheckpointArgs,
+        checkpoint::restore
+    ),
     verb!(
         "cleanup",
         "Clean up after a container that ended",
@@ -137,6 +151,7 @@ const CONTAINER: &[Verb] = &[
     TOP_PROCESSES,
     UNMOUNT,
     UNPAUSE,
+    UPDATE,
     WAIT,
 ];
 
@@ -310,6 +325,12 @@ const UNPAUSE: Verb = verb!(
     "Let frozen containers go on",
     unpause::UnpauseArgs,
     unpause::run
+);
+const UPDATE: Verb = verb!(
+    "update",
+    "Change limits, restarts and health checks of a container",
+    update::UpdateArgs,
+    update::run
 );
 const WAIT: Verb = verb!(
     "wait",

@@ -69,7 +69,7 @@ pub use container::stop::StopRequest;
 pub use container::top::{
     ProcessTable, are_descriptors as are_top_descriptors, descriptors as top_descriptors,
 };
-pub use container::update::{HealthUpdate, LifeUpdate};
+pub use container::update::{HealthUpdate, UpdateRequest};
 pub use container::wait::{WaitCondition, WaitRequest};
 pub use engine::Engine;
 pub use error::{Error, ErrorKind, Result};

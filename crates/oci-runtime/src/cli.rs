@@ -1,5 +1,7 @@
 //! runc's command line: what engines call.
 
+mod update; // its flags
+
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -122,6 +124,8 @@ enum Command {
         /// The container
         id: String,
     },
+    /// Give a container other limits
+    Update(Box<update::Update>),
     /// Write a config.json to start from
     Spec {
         /// Directory to write to
@@ -287,6 +291,9 @@ fn dispatch(options: Options, surroundings: &Surroundings) -> Result<i32> {
         Command::Exec(args) => exec_command(&root, *args),
         Command::Pause { id } => pause(&root, &id).map(|()| 0),
         Command::Resume { id } => resume(&root, &id).map(|()| 0),
+        Command::Update(args) => {
+            crate::update::update(&root, &args.id, &args.limits()?).map(|()| 0)
+        }
         Command::Ps { format, id } => processes(&root, &format, &id),
         Command::Spec {
             bundle,

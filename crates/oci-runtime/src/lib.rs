@@ -41,6 +41,7 @@ pub mod pause; // the freezer
 pub mod signal; // their names
 pub mod start; // let it run
 pub mod state; // what is known and true of a container
+pub mod update; // other limits
 
 mod capability;
 mod child;

@@ -24,6 +24,7 @@ use crate::image::ImageConfig;
 use crate::{Error, Result};
 
 pub use environment::CONTAINER_ENV;
+pub use resources::limits;
 pub use rlimits::Clamp;
 pub use security::{MASKED_PATHS, READ_ONLY_PATHS};
 

@@ -3,20 +3,30 @@
 use std::time::Duration;
 
 use clap::Args;
-use minke_engine::{CleanupRequest, Engine, RestartWaiter};
+use minke_engine::{CleanupRequest, ContainerState, Engine, RestartWaiter};
 
 use crate::error::{Error, Exit, Result, Table};
 use crate::output::Output;
-use crate::targets;
+use crate::targets::{self, Wanted};
 
 /// How long an idle network is kept for the next container.
 const SWEEP_AFTER: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Args)]
 pub struct CleanupArgs {
+    /// Clean up after every container that has ended
+    #[arg(short, long)]
+    all: bool,
+    /// Clean up after the container made last
+    #[arg(short, long)]
+    latest: bool,
     /// Remove it too
     #[arg(long)]
     rm: bool,
+    /// Clean up after containers that have ended only; others are left alone anyway
+    #[arg(long, hide = true)]
+    #[allow(dead_code)] // nothing is done to one that runs
+    stopped_only: bool,
     /// Write when to run this again, for a monitor that does
     #[arg(long)]
     again: bool,
@@ -31,11 +41,7 @@ pub struct CleanupArgs {
 /// Takes down what ended containers leave: mounts, network, and with `--rm` themselves. One that
 /// is gone is clean.
 pub fn run(args: CleanupArgs, engine: &Engine, out: &mut Output) -> Result<Exit> {
-    let names = if args.sweep {
-        args.names
-    } else {
-        targets::named(args.names)?
-    };
+    let names = names(&args, engine)?;
     let request = CleanupRequest {
         remove: args.rm,
         waiter: Some(match args.again {
@@ -65,4 +71,22 @@ pub fn run(args: CleanupArgs, engine: &Engine, out: &mut Output) -> Result<Exit>
         engine.sweep_networks(SWEEP_AFTER)?;
     }
     Ok(exit)
+}
+
+/// The containers meant. Whoever asks for the sweep alone names none.
+fn names(args: &CleanupArgs, engine: &Engine) -> Result<Vec<String>> {
+    if args.names.is_empty() && args.sweep {
+        return Ok(Vec::new());
+    }
+    if !args.all && !args.latest {
+        return targets::named(args.names.clone());
+    }
+    let selection = Wanted {
+        names: args.names.clone(),
+        all: args.all,
+        latest: args.latest,
+        ..Wanted::default()
+    }
+    .selection()?;
+    targets::select(engine, &selection, &[ContainerState::Exited])
 }

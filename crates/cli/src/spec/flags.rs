@@ -18,7 +18,7 @@ use crate::error::Result;
 
 pub use health::HealthFlags;
 pub use life::LifeFlags;
-pub use limits::LimitFlags;
+pub use limits::{LimitFlags, ResourceFlags};
 pub use place::PlaceFlags;
 pub use privileges::PrivilegeFlags;
 pub use process::ProcessFlags;

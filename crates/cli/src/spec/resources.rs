@@ -5,12 +5,22 @@ use std::collections::BTreeMap;
 use minke_runtime_spec::container::{CgroupsMode, Resources};
 use minke_runtime_spec::option;
 
-use super::flags::LimitFlags;
+use super::flags::{LimitFlags, ResourceFlags};
 use super::{optional, parsed, size};
 use crate::error::{Error, Result};
 
 /// Reads the limits.
-pub(super) fn resources(flags: &LimitFlags) -> Result<Resources> {
+pub(super) fn all(flags: &LimitFlags) -> Result<Resources> {
+    Ok(Resources {
+        oom_kill_disable: flags.oom_kill_disable,
+        oom_score_adj: oom_score(flags.oom_score_adj)?,
+        unified: unified(&flags.cgroup_conf)?,
+        ..resources(&flags.resources)?
+    })
+}
+
+/// Reads the limits that can be changed later.
+pub fn resources(flags: &ResourceFlags) -> Result<Resources> {
     if flags.cpus.is_some() && flags.cpu_period.is_some() {
         return Err(Error::refused(
             "--cpu-period and --cpus cannot be set together",
@@ -28,8 +38,6 @@ pub(super) fn resources(flags: &LimitFlags) -> Result<Resources> {
         })?,
         memory_reservation_bytes: size("memory-reservation", flags.memory_reservation.as_deref())?,
         memory_swappiness: swappiness(flags.memory_swappiness)?,
-        oom_kill_disable: flags.oom_kill_disable,
-        oom_score_adj: oom_score(flags.oom_score_adj)?,
         cpus: flags.cpus,
         cpu_period: flags.cpu_period,
         cpu_quota: flags.cpu_quota,
@@ -45,7 +53,7 @@ pub(super) fn resources(flags: &LimitFlags) -> Result<Resources> {
         write_bps: parsed(&flags.device_write_bps, option::rate::bytes)?,
         read_iops: parsed(&flags.device_read_iops, option::rate::operations)?,
         write_iops: parsed(&flags.device_write_iops, option::rate::operations)?,
-        unified: unified(&flags.cgroup_conf)?,
+        ..Resources::default()
     })
 }
 

@@ -134,3 +134,31 @@ fn a_bridged_container_has_an_address() {
     assert_eq!(ran.code, 0, "{ran:?}");
     assert!(ran.out.contains("inet 10.88."), "{ran:?}");
 }
+
+#[test]
+fn limits_change_at_once_or_not_at_all() {
+    let Some(scratch) = Scratch::new() else {
+        return;
+    };
+    scratch.ok(&format!(
+        "run -d --name c --network none -m 40m {IMAGE} sleep 1000"
+    ));
+    let told = |field: &str| scratch.ok(&format!("inspect --format {{{{.HostConfig.{field}}}}} c"));
+    scratch.ok("update --memory 60m --pids-limit 33 --restart on-failure:2 -e A=1 c");
+    assert_eq!(told("Memory"), (60 << 20).to_string());
+    assert_eq!(told("PidsLimit"), "33");
+    assert_eq!(told("RestartPolicy.MaximumRetryCount"), "2");
+    let limits = "cat /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/pids.max 2>/dev/null; echo $A";
+    let seen = scratch.run(&["exec", "c", "sh", "-c", limits]);
+    assert_eq!(seen.out.trim(), "33", "{seen:?}");
+    // Less than what it holds cannot be: all is as before.
+    let refused = scratch.minke("update --memory 4096 --pids-limit 44 c");
+    assert_eq!(refused.code, 125, "{refused:?}");
+    assert_eq!(told("Memory"), (60 << 20).to_string());
+    assert_eq!(told("PidsLimit"), "33");
+    assert_eq!(scratch.minke("update --cpus x c").code, 125);
+    scratch.ok("restart -t 0 c");
+    let seen = scratch.run(&["exec", "c", "sh", "-c", "echo $A"]);
+    assert_eq!(seen.out.trim(), "1", "{seen:?}");
+    scratch.ok("rm -f -t 0 c");
+}

@@ -44,6 +44,6 @@ pub(crate) mod status; // what is true now
 pub(crate) mod stop; // politely, then not
 pub(crate) mod top; // its processes
 mod tree; // its files as it sees them
-pub(crate) mod update; // policy and health of one that is there
+pub(crate) mod update; // what may change of one that is there
 pub(crate) mod wait; // for its end
 mod zone; // time zones of the host

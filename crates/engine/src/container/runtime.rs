@@ -1,9 +1,11 @@
 //! The OCI runtime of a container: the embedded one, or a program with runc's command line.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use minke_oci_runtime::state::StateRoot;
+use oci_spec::runtime::LinuxResources;
 
 use super::record::Record;
 use crate::Engine;
@@ -104,6 +106,22 @@ impl Runtime {
             (None, true) => self.run(&["pause", id]),
             (None, false) => self.run(&["resume", id]),
         }
+    }
+
+    /// Gives a container other limits.
+    pub fn update(&self, id: &str, limits: &LinuxResources) -> Result<()> {
+        if let Some(root) = &self.embedded {
+            return minke_oci_runtime::update::update(root, id, limits).map_err(Error::OciRuntime);
+        }
+        let text = serde_json::to_vec(limits).map_err(|source| Error::Record {
+            object: format!("the limits of container {id}"),
+            source,
+        })?;
+        let mut file = tempfile::NamedTempFile::new().map_err(Error::system("make a file"))?;
+        file.write_all(&text)
+            .map_err(Error::path("write", file.path()))?;
+        let path = file.path().to_string_lossy().into_owned();
+        self.run(&["update", "--resources", &path, id])
     }
 
     /// A command line for the runtime, ready for its command.

@@ -1,172 +1,99 @@
-//! `update`: what may change of a container that is there: its restart policy and its health
-//! check. What changes holds at once, for one that runs too.
+//! `update`: other limits, restarts, health checks and variables for a container that is there.
 
-use minke_runtime_spec::container::{Health, OnFailure, RestartPolicy, StartupCheck};
+mod health; // of its check
 
-use super::create::check_health_request;
+use std::collections::{BTreeMap, BTreeSet};
+
+use minke_runtime_spec::ContainerSpec;
+use minke_runtime_spec::container::{Resources, RestartPolicy};
+use minke_runtime_spec::option::ulimit::Ulimit;
+
+pub use self::health::HealthUpdate;
+use super::host::Prepared;
+use super::record::Record;
 use crate::Engine;
 use crate::error::{Error, Result};
 
-/// What changes; what is not given stays.
+/// What is to be otherwise; what is not named stays.
 #[derive(Debug, Clone, Default)]
-pub struct LifeUpdate {
+pub struct UpdateRequest {
+    /// Limits of the control group: at once where it runs, and from the next start on.
+    pub resources: Resources,
+    /// Limits of the process, from the next start on.
+    pub ulimits: Vec<Ulimit>,
     /// What happens when it ends.
     pub restart: Option<RestartPolicy>,
-    /// Its health check.
+    /// Its health check, at once.
     pub health: HealthUpdate,
-}
-
-/// What changes of a health check. Durations are in nanoseconds.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct HealthUpdate {
-    /// No check any more.
-    pub disabled: bool,
-    /// The check's command.
-    pub test: Option<Vec<String>>,
-    /// From one check to the next.
-    pub interval: Option<u64>,
-    /// How long one may take.
-    pub timeout: Option<u64>,
-    /// How long after the start failures do not count.
-    pub start_period: Option<u64>,
-    /// How many failures in a row make it unhealthy.
-    pub retries: Option<u32>,
-    /// The start-up check's command.
-    pub startup_test: Option<Vec<String>>,
-    /// From one start-up check to the next.
-    pub startup_interval: Option<u64>,
-    /// How long one may take.
-    pub startup_timeout: Option<u64>,
-    /// After so many failures it is started again.
-    pub startup_retries: Option<u32>,
-    /// So many successes are a pass.
-    pub startup_successes: Option<u32>,
-    /// What happens once it is unhealthy.
-    pub on_failure: Option<OnFailure>,
-    /// Where results are kept.
-    pub log_destination: Option<String>,
-    /// How many of them.
-    pub max_log_count: Option<u32>,
-    /// How many bytes of each.
-    pub max_log_bytes: Option<u32>,
+    /// Variables to set, from the next start on.
+    pub env: BTreeMap<String, String>,
+    /// Variables to leave out, from the next start on.
+    pub unset_env: BTreeSet<String>,
 }
 
 impl Engine {
-    /// Changes a container's restart policy and health check; gives its id.
+    /// Changes what was asked for of a container. Gives its id.
     ///
     /// # Errors
-    /// No such container; what is asked for contradicts itself or what the container is. Nothing
-    /// is changed then.
-    pub fn update_life(&self, name: &str, update: &LifeUpdate) -> Result<String> {
+    /// No such container; limits that the kernel or the runtime refuses, and then all is as
+    /// before; a restart policy for one that is removed when it ends.
+    pub fn update(&self, name: &str, request: &UpdateRequest) -> Result<String> {
         let mut locked = self.find_and_lock(name)?;
-        let spec = &mut locked.record.config.spec;
-        if let Some(policy) = update.restart {
-            if spec.remove && policy != RestartPolicy::No {
+        let record = &mut locked.record;
+        let before = record.config.clone();
+        request.change(&mut record.config.spec)?;
+        self.database()?.update_config(&record.id, &record.config)?;
+        if request.health != HealthUpdate::default() {
+            self.hurry_health(record);
+        }
+        if request.resources == Resources::default() {
+            return Ok(record.id.clone());
+        }
+        if let Err(error) = self.limit(record) {
+            self.database()?.update_config(&record.id, &before)?;
+            return Err(error);
+        }
+        Ok(record.id.clone())
+    }
+
+    /// Gives a container that runs the limits of its record.
+    fn limit(&self, record: &Record) -> Result<()> {
+        let host = self.host(record, &Prepared::default(), None)?;
+        let config = &record.config;
+        let limits = minke_runtime_spec::generate::limits(&config.spec, &config.image, &host)?;
+        if !self.status(record).0.is_alive() {
+            return Ok(());
+        }
+        self.runtime(record)?.update(&record.id, &limits)
+    }
+}
+
+impl UpdateRequest {
+    fn change(&self, spec: &mut ContainerSpec) -> Result<()> {
+        spec.resources = std::mem::take(&mut spec.resources).overlaid(self.resources.clone());
+        if self.health != HealthUpdate::default() {
+            health::apply(&mut spec.health, &self.health)?;
+        }
+        if let Some(restart) = self.restart {
+            if spec.remove && restart != RestartPolicy::No {
                 return Err(Error::invalid(
                     "the --rm option conflicts with --restart, when the restartPolicy is not \"\" and \"no\"",
                 ));
             }
-            spec.restart = policy;
+            spec.restart = restart;
         }
-        if update.health != HealthUpdate::default() {
-            apply(&mut spec.health, &update.health)?;
+        for limit in &self.ulimits {
+            spec.ulimits.retain(|old| old.limit != limit.limit);
+            spec.ulimits.push(*limit);
         }
-        let record = &locked.record;
-        self.database()?.update_config(&record.id, &record.config)?;
-        if update.health != HealthUpdate::default() {
-            self.hurry_health(record);
+        for name in &self.unset_env {
+            spec.env.remove(name);
+            spec.unset_env.insert(name.clone());
         }
-        Ok(locked.record.id)
-    }
-}
-
-/// Changes what is given.
-fn apply(health: &mut Health, update: &HealthUpdate) -> Result<()> {
-    let check = &mut health.check;
-    if let Some(test) = &update.test {
-        check.test.clone_from(test);
-        health.disabled = test.first().is_some_and(|word| word == "NONE");
-    }
-    check.interval = update.interval.or(check.interval);
-    check.timeout = update.timeout.or(check.timeout);
-    check.start_period = update.start_period.or(check.start_period);
-    check.retries = update.retries.or(check.retries);
-    if update.disabled {
-        health.disabled = true;
-        health.startup = None;
-    }
-    let filled = check.over(None);
-    *check = filled.filter(|_| !health.disabled).unwrap_or_default();
-    if let Some(startup) = with_startup(health.startup.clone(), update) {
-        health.startup = Some(startup);
-    }
-    health.on_failure = update.on_failure.unwrap_or(health.on_failure);
-    if update.log_destination.is_some() {
-        health.log_destination.clone_from(&update.log_destination);
-    }
-    health.max_log_count = update.max_log_count.or(health.max_log_count);
-    health.max_log_bytes = update.max_log_bytes.or(health.max_log_bytes);
-    check_health_request(health)
-}
-
-fn with_startup(now: Option<StartupCheck>, update: &HealthUpdate) -> Option<StartupCheck> {
-    let half_a_minute = 30_000_000_000;
-    let fresh = || StartupCheck {
-        interval: half_a_minute,
-        timeout: half_a_minute,
-        ..StartupCheck::default()
-    };
-    let mut startup = match (&update.startup_test, now) {
-        (None, now) => now?,
-        (Some(test), now) => StartupCheck {
-            test: test.clone(),
-            ..now.unwrap_or_else(fresh)
-        },
-    };
-    startup.interval = update.startup_interval.unwrap_or(startup.interval);
-    startup.timeout = update.startup_timeout.unwrap_or(startup.timeout);
-    startup.retries = update.startup_retries.unwrap_or(startup.retries);
-    startup.successes = update.startup_successes.unwrap_or(startup.successes);
-    Some(startup)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_given_changes_and_the_rest_stays() {
-        let mut health = Health::default();
-        let first = HealthUpdate {
-            test: Some(vec!["CMD".into(), "a".into()]),
-            retries: Some(7),
-            startup_test: Some(vec!["CMD".into(), "s".into()]),
-            ..HealthUpdate::default()
-        };
-        apply(&mut health, &first).unwrap();
-        assert_eq!(health.check.interval, Some(30_000_000_000));
-        let second = HealthUpdate {
-            interval: Some(5),
-            startup_retries: Some(2),
-            ..HealthUpdate::default()
-        };
-        apply(&mut health, &second).unwrap();
-        assert_eq!(health.check.test, ["CMD", "a"]);
-        assert_eq!(
-            (health.check.interval, health.check.retries),
-            (Some(5), Some(7))
-        );
-        assert_eq!(health.startup.as_ref().unwrap().retries, 2);
-        let none = HealthUpdate {
-            disabled: true,
-            ..HealthUpdate::default()
-        };
-        apply(&mut health, &none).unwrap();
-        assert!(health.disabled && health.startup.is_none() && health.check.test.is_empty());
-        let alone = HealthUpdate {
-            on_failure: Some(OnFailure::Kill),
-            ..HealthUpdate::default()
-        };
-        assert!(apply(&mut health, &alone).is_err());
+        for (name, value) in &self.env {
+            spec.unset_env.remove(name);
+            spec.env.insert(name.clone(), value.clone());
+        }
+        Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use minke_engine::spec::container::RestartPolicy;
 use minke_engine::{
-    ContainerState, ErrorKind, LifeUpdate, ListRequest, LogsRequest, RemoveRequest, StopRequest,
+    ContainerState, ErrorKind, ListRequest, LogsRequest, RemoveRequest, StopRequest, UpdateRequest,
     WaitRequest,
 };
 
@@ -257,13 +257,13 @@ fn policy_and_health_change_while_it_runs() {
     let engine = place.engine();
     let id = place.create("c", &["sleep", "1000"]);
     engine.start("c").unwrap();
-    let mut update = LifeUpdate {
+    let mut update = UpdateRequest {
         restart: Some(RestartPolicy::Always),
-        ..LifeUpdate::default()
+        ..UpdateRequest::default()
     };
     update.health.test = Some(vec!["CMD".into(), "true".into()]);
     update.health.interval = Some(50_000_000);
-    assert_eq!(engine.update_life("c", &update).unwrap(), id);
+    assert_eq!(engine.update("c", &update).unwrap(), id);
     let told = |pointer: &str| engine.inspect("c").unwrap().pointer(pointer).cloned();
     until("it is checked", || {
         told("/State/Health/Status").is_some_and(|status| status == "healthy")
@@ -275,7 +275,7 @@ fn policy_and_health_change_while_it_runs() {
         told("/RestartCount").is_some_and(|count| count == 1)
     });
     update.restart = Some(RestartPolicy::No);
-    engine.update_life("c", &update).unwrap();
+    engine.update("c", &update).unwrap();
     engine.remove("c", &by_force()).unwrap();
     place.assert_nothing_left(&[id]);
 }

@@ -250,3 +250,30 @@ fn an_unused_feature_is_refused_by_name() {
         bundle.assert_nothing_left();
     }
 }
+
+#[test]
+fn update_changes_limits_of_what_is_there() {
+    if !able() {
+        return;
+    }
+    let bundle = Bundle::new("exec sleep 300");
+    bundle.up();
+    let tasks = || fs::read_to_string(bundle.cgroup_file("pids", "pids.max")).unwrap();
+    bundle.must(&["update", "--pids-limit", "77", &bundle.id]);
+    assert_eq!(tasks().trim(), "77");
+    let path = bundle.dir().join("limits.json");
+    fs::write(&path, r#"{"pids": {"limit": 55}}"#).unwrap();
+    bundle.must(&["update", "-r", path.to_str().unwrap(), &bundle.id]);
+    assert_eq!(tasks().trim(), "55");
+    fs::write(&path, "{").unwrap();
+    let refused = bundle.must_fail(&["update", "-r", path.to_str().unwrap(), &bundle.id]);
+    assert!(refused.contains("cannot parse"), "{refused}");
+    bundle.must(&["kill", &bundle.id, "KILL"]);
+    bundle.wait_status("stopped");
+    assert!(
+        bundle
+            .must_fail(&["update", "--pids-limit", "7", &bundle.id])
+            .contains("stopped")
+    );
+    bundle.clean();
+}

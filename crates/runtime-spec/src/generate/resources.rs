@@ -7,7 +7,8 @@ use oci_spec::runtime::{
 
 use super::{Context, devices};
 use crate::container::{DeviceRate, Resources};
-use crate::host::Cgroup;
+use crate::host::{Cgroup, Host};
+use crate::{ContainerSpec, ImageConfig};
 use crate::{Error, Result};
 
 /// Microseconds; the kernel's default.
@@ -47,6 +48,17 @@ pub(super) fn resources(
         resources.set_unified(Some(unified));
     }
     Ok(Some(resources))
+}
+
+/// The limits alone, for a container that runs already.
+///
+/// # Errors
+/// As [`super::generate`].
+pub fn limits(spec: &ContainerSpec, image: &ImageConfig, host: &Host) -> Result<LinuxResources> {
+    let context = Context { spec, image, host };
+    let mut limits = resources(&context, &mut Vec::new())?.unwrap_or_default();
+    limits.set_devices(None);
+    Ok(limits)
 }
 
 /// Unless it is said otherwise, as much swap as memory.

@@ -95,7 +95,6 @@ impl HealthFlags {
     ///
     /// # Errors
     /// As [`HealthFlags::read`].
-    #[allow(dead_code)] // until the command `update` is there
     pub fn update(&self) -> Result<HealthUpdate> {
         let asked = self.read()?;
         let startup = self.health_startup_cmd.as_deref().map(health::test);

@@ -4,9 +4,9 @@ use clap::Args;
 
 use crate::flag::{float, integer, unsigned};
 
-// Limits.
+// Limits that can be changed later.
 #[derive(Debug, Clone, Default, Args)]
-pub struct LimitFlags {
+pub struct ResourceFlags {
     /// Memory
     #[arg(short, long, value_name = "SIZE")]
     pub memory: Option<String>,
@@ -43,9 +43,6 @@ pub struct LimitFlags {
     /// How gladly its memory is swapped, 0 to 100 (cgroup v1)
     #[arg(long, value_parser = integer, value_name = "NUMBER")]
     pub memory_swappiness: Option<i64>,
-    /// Do not kill it when memory runs out (cgroup v1)
-    #[arg(long)]
-    pub oom_kill_disable: bool,
     /// Weight of block IO, 10 to 1000
     #[arg(long, value_name = "WEIGHT")]
     pub blkio_weight: Option<String>,
@@ -64,6 +61,19 @@ pub struct LimitFlags {
     /// Writes a second to a device: PATH:RATE
     #[arg(long, value_delimiter = ',', value_name = "DEVICE")]
     pub device_write_iops: Vec<String>,
+    /// Number of tasks, -1 for no limit
+    #[arg(long, value_parser = integer, value_name = "NUMBER")]
+    pub pids_limit: Option<i64>,
+}
+
+// Limits.
+#[derive(Debug, Clone, Default, Args)]
+pub struct LimitFlags {
+    #[command(flatten)]
+    pub resources: ResourceFlags,
+    /// Do not kill it when memory runs out (cgroup v1)
+    #[arg(long)]
+    pub oom_kill_disable: bool,
     /// File of its control group: KEY=VALUE (cgroup v2)
     #[arg(long, value_name = "SETTING")]
     pub cgroup_conf: Vec<String>,
@@ -76,9 +86,6 @@ pub struct LimitFlags {
     /// Without effect, as in Podman
     #[arg(long, hide = true, value_name = "SIZE")]
     pub kernel_memory: Option<String>,
-    /// Number of tasks, -1 for no limit
-    #[arg(long, value_parser = integer, value_name = "NUMBER")]
-    pub pids_limit: Option<i64>,
     /// Limit of the process: NAME=SOFT[:HARD]
     #[arg(long, value_delimiter = ',')]
     pub ulimit: Vec<String>,
