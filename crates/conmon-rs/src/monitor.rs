@@ -314,7 +314,7 @@ impl Monitor {
                     if ended == pid {
                         self.ended = Some(code_of(status));
                     } else if let Some(periodic) = &mut self.periodic {
-                        periodic.reaped(ended);
+                        periodic.reaped(ended, code_of(status));
                     }
                 }
             }

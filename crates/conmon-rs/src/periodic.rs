@@ -1,7 +1,8 @@
 //! A command that is run again and again while the container lives: a health check.
 //!
-//! Each run says when the next is to be (`again MILLISECONDS`, see [`crate::again`]); one that says
-//! nothing is the last. Only one runs at a time.
+//! Each run says when the next is to be (`again MILLISECONDS`, see [`crate::again`]); one that ends
+//! well and says nothing is the last, one that fails or is killed is followed by another after the
+//! time that was asked for before. Only one runs at a time.
 
 use crate::again::Voice;
 use crate::args::Options;
@@ -12,10 +13,15 @@ use crate::oom::OomScore;
 use rustix::process::Pid;
 use std::time::{Duration, Instant};
 
+/// Where nothing was ever asked for.
+const INTERVAL: Duration = Duration::from_secs(30);
+
 /// The command and where it is.
 pub(crate) struct Periodic {
     program: Program,
     next: Option<Instant>,
+    /// What was asked for last.
+    interval: Duration,
     running: Option<(Pid, Voice)>,
 }
 
@@ -31,6 +37,7 @@ impl Periodic {
             next: options
                 .periodic_delay
                 .and_then(|delay| Instant::now().checked_add(delay)),
+            interval: options.periodic_delay.unwrap_or(INTERVAL),
             running: None,
         }))
     }
@@ -65,15 +72,60 @@ impl Periodic {
         Ok(())
     }
 
-    /// A child has ended.
-    pub(crate) fn reaped(&mut self, pid: Pid) {
+    /// A child has ended with this exit code.
+    pub(crate) fn reaped(&mut self, pid: Pid, code: i32) {
         let Some((_, voice)) = self.running.take_if(|(running, _)| *running == pid) else {
             return;
         };
-        let wished = voice
-            .heard()
-            .and_then(|wait| Instant::now().checked_add(wait));
+        let wished = voice.heard();
+        self.interval = wished.unwrap_or(self.interval);
         // Hurried meanwhile, it is run at once.
-        self.next = self.next.or(wished);
+        if self.next.is_none() && (wished.is_some() || code != 0) {
+            self.next = Instant::now().checked_add(self.interval);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::process::{WaitOptions, waitpid};
+    use std::path::Path;
+
+    fn periodic(script: &str) -> Periodic {
+        let options = Options {
+            periodic_command: Some("/bin/sh".into()),
+            periodic_args: vec!["-c".into(), script.into()],
+            ..Options::default()
+        };
+        Periodic::new(&options, &Environment::default())
+            .unwrap()
+            .unwrap()
+    }
+
+    /// Runs it once and tells after how long it is due again.
+    fn run(periodic: &mut Periodic) -> Option<Duration> {
+        periodic.hurry();
+        periodic.run_if_due(&OomScore::protect()).unwrap();
+        let pid = periodic.running.as_ref().unwrap().0;
+        assert_eq!(periodic.due(), None, "one at a time");
+        let (_, status) = waitpid(Some(pid), WaitOptions::empty()).unwrap().unwrap();
+        periodic.reaped(pid, crate::exit::code_of(status));
+        let due = periodic.due()?;
+        Some(due.saturating_duration_since(Instant::now()))
+    }
+
+    #[test]
+    fn it_is_run_again_when_it_says_so_or_has_failed() {
+        assert!(Path::new("/bin/sh").exists());
+        let mut well = periodic("echo again 60000");
+        assert_eq!(well.due(), None, "it waits to be told");
+        let due = run(&mut well).unwrap();
+        assert!(due > Duration::from_secs(50) && due <= Duration::from_secs(60));
+        assert_eq!(run(&mut periodic("exit 0")), None);
+        for script in ["exit 1", "kill -9 $$"] {
+            let due = run(&mut periodic(script)).unwrap();
+            assert!(due > Duration::from_secs(20), "{script}: {due:?}");
+        }
     }
 }

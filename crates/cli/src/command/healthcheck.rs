@@ -22,10 +22,14 @@ pub fn run(args: RunArgs, engine: &Engine, out: &mut Output) -> Result<Exit> {
     let name = targets::only(args.names, "minke healthcheck run")?;
     let found = engine.check_health(&name).map_err(Error::from);
     if args.again {
-        if let Ok(Some(wait)) = engine.next_health_check(&name) {
+        // Nothing said and all well: there is nothing to check any more.
+        if let Some(wait) = engine.next_health_check(&name)? {
             out.line(&format!("again {}", wait.as_millis().max(1)))?;
         }
-        return Ok(found.map_or_else(|error| error.fail(Table::General), |_| Exit::OK));
+        if let Err(error) = found {
+            error.fail(Table::General);
+        }
+        return Ok(Exit::OK);
     }
     match found? {
         HealthResult::Healthy => return Ok(Exit::OK),
