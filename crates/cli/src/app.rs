@@ -79,6 +79,9 @@ fn with_output(act: Act, matches: &ArgMatches, globals: &Globals, path: &str) ->
     let ended = match act {
         Act::Alone(act) => act(matches, globals, &mut out),
         Act::Engine(act) => open(globals).and_then(|engine| act(matches, &engine, &mut out)),
+        Act::Nested(act) => {
+            open(globals).and_then(|engine| act(matches, globals, &engine, &mut out))
+        }
         Act::Inside(act) => refuse_outside(globals, path)
             .and_then(|()| open(globals))
             .and_then(|engine| act(matches, &engine, &mut out)),

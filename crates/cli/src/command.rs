@@ -3,6 +3,7 @@
 pub mod attach;
 pub mod checkpoint;
 pub mod cleanup;
+pub mod clone;
 pub mod commit;
 pub mod completion;
 pub mod cp;
@@ -30,6 +31,7 @@ pub mod restart;
 pub mod rm;
 pub mod rmi;
 pub mod run;
+pub mod runlabel;
 pub mod save;
 pub mod start;
 pub mod stats;

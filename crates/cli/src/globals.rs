@@ -1,6 +1,7 @@
 //! Flags that every command has, before or after its name.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -67,6 +68,37 @@ impl Globals {
         // Fails only where a subscriber is set already, which then does the work.
         let _ = subscriber.try_init();
         Ok(())
+    }
+
+    /// The flags again as words, for this program run by itself.
+    pub fn words(&self) -> Vec<OsString> {
+        let paths = [
+            ("--root", &self.root),
+            ("--runroot", &self.runroot),
+            ("--conmon", &self.conmon),
+            ("--network-config-dir", &self.network_config_dir),
+        ];
+        let texts = [
+            ("--runtime", &self.runtime),
+            ("--storage-driver", &self.storage_driver),
+            ("--cgroup-manager", &self.cgroup_manager),
+            ("--log-level", &self.log_level),
+        ];
+        let mut words: Vec<OsString> = Vec::new();
+        for (flag, path) in paths {
+            if let Some(path) = path {
+                words.extend([flag.into(), path.into()]);
+            }
+        }
+        for (flag, text) in texts {
+            if let Some(text) = text {
+                words.extend([flag.into(), text.into()]);
+            }
+        }
+        for option in &self.storage_opt {
+            words.extend(["--storage-opt".into(), option.into()]);
+        }
+        words
     }
 
     /// What the engine is opened with.

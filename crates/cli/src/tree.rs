@@ -1,12 +1,12 @@
 //! All commands, by the words that lead to them.
 
 use crate::command::{
-    attach, checkpoint, cleanup, commit, completion, cp, create, diff, exec, exists, export,
+    attach, checkpoint, cleanup, clone, commit, completion, cp, create, diff, exec, exists, export,
     healthcheck, images, info, init, inspect, kill, load, logs, mount, pause, port, prune, ps,
-    pull, rename, restart, rm, rmi, run, save, start, stats, stop, tag, top, unpause, update,
-    version, wait,
+    pull, rename, restart, rm, rmi, run, runlabel, save, start, stats, stop, tag, top, unpause,
+    update, version, wait,
 };
-use crate::verb::{Verb, verb, verb_alone, verb_inside};
+use crate::verb::{Verb, verb, verb_alone, verb_inside, verb_nested};
 
 /// What stands directly after `minke`.
 pub const TOP: &[Verb] = &[
@@ -105,6 +105,12 @@ const CONTAINER: &[Verb] = &[
         cleanup::run
     )
     .hidden(),
+    verb!(
+        "clone",
+        "Create a container like one that is there",
+        clone::CloneArgs,
+        clone::run
+    ),
     COMMIT,
     CP,
     CREATE,
@@ -145,6 +151,12 @@ const CONTAINER: &[Verb] = &[
     RESTART,
     RM,
     RUN,
+    verb_nested!(
+        "runlabel",
+        "Run the command in a label of an image",
+        runlabel::RunlabelArgs,
+        runlabel::run
+    ),
     START,
     STATS,
     STOP,

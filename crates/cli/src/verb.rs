@@ -41,6 +41,8 @@ pub enum Act {
     /// With the engine, for a normal user only where they are in the user namespace already:
     /// what it does would not be seen outside.
     Inside(fn(&ArgMatches, &Engine, &mut Output) -> Result<Exit>),
+    /// With the engine and the global flags, to run this program again with them.
+    Nested(fn(&ArgMatches, &Globals, &Engine, &mut Output) -> Result<Exit>),
     /// Without.
     Alone(fn(&ArgMatches, &Globals, &mut Output) -> Result<Exit>),
 }
@@ -72,6 +74,20 @@ macro_rules! verb_inside {
     };
 }
 
+/// As [`verb!`], of a command that runs this program again: its function takes the flags, the
+/// global flags, the engine and the output.
+macro_rules! verb_nested {
+    ($name:literal, $about:literal, $args:ty, $run:path) => {
+        $crate::verb::Verb::command::<$args>(
+            $name,
+            $about,
+            $crate::verb::Act::Nested(|matches, globals, engine, out| {
+                $run($crate::verb::read::<$args>(matches), globals, engine, out)
+            }),
+        )
+    };
+}
+
 /// As [`verb!`], of a command that does not need the engine: its function takes the flags, the
 /// global flags and the output.
 macro_rules! verb_alone {
@@ -86,7 +102,7 @@ macro_rules! verb_alone {
     };
 }
 
-pub(crate) use {verb, verb_alone, verb_inside};
+pub(crate) use {verb, verb_alone, verb_inside, verb_nested};
 
 impl Verb {
     /// A command with the flags of `A`.

@@ -50,6 +50,7 @@ mod volume; // directories that outlive containers
 pub use container::again::RestartRequest;
 pub use container::attach::{AttachEnd, AttachRequest};
 pub use container::cleanup::{CleanupRequest, RestartWaiter};
+pub use container::clone::CloneRequest;
 pub use container::commit::{CommitRequest, Committed, ImageFormat};
 pub use container::copy::{CopyEnd, CopyRequest};
 pub use container::create::{CreateRequest, Created};
@@ -76,6 +77,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use image::list::{ImageSummary, ImagesRequest};
 pub use image::pull::{Credentials, PlatformRequest, PullPolicy, PullRequest};
 pub use image::remove::{RemoveImageRequest, RemovedImage};
+pub use image::runlabel::RunlabelRequest;
 pub use image::save::{SaveFormat, SaveRequest};
 pub use info::version;
 pub use minke_image::progress::{self, Progress};

@@ -239,3 +239,83 @@ fn a_commit_that_was_killed_leaves_nothing() {
         "there"
     );
 }
+
+#[test]
+fn a_clone_has_the_configuration_and_not_the_files() {
+    let Some(scratch) = Scratch::new() else {
+        return;
+    };
+    scratch.ok(&format!(
+        "create --network none --name c -l k=v -v /anonymous -v named:/named {IMAGE} sleep 1000"
+    ));
+    scratch.ok("cp /bin/busybox c:/tmp/extra");
+    scratch.ok("container clone c");
+    let id = scratch.ok("container clone --run --name d c");
+    assert_eq!(scratch.ok("inspect --format {{.Id}} d"), id);
+    assert_eq!(scratch.state("d"), "running");
+    assert_eq!(
+        scratch.ok("inspect --format {{.Config.Labels.k}} c-clone"),
+        "v"
+    );
+    assert_eq!(scratch.minke("exec d ls /tmp/extra").code, 1);
+    let names = |name: &str| -> Vec<String> {
+        let mounts = scratch.run(&["inspect", "--format", "{{json .Mounts}}", name]);
+        let mounts: serde_json::Value = serde_json::from_str(&mounts.out).unwrap();
+        let names = mounts.as_array().unwrap().iter();
+        names
+            .map(|mount| mount["Name"].as_str().unwrap_or_default().to_owned())
+            .collect()
+    };
+    let (original, copy) = (names("c"), names("d"));
+    assert!(original.contains(&"named".to_owned()) && copy.contains(&"named".to_owned()));
+    assert!(
+        copy.iter()
+            .all(|name| name == "named" || !original.contains(name))
+    );
+    let refused = scratch.minke("container clone --destroy d never");
+    assert_eq!(refused.code, 125);
+    assert!(refused.err.contains("without force"), "{refused:?}");
+    assert_eq!(
+        scratch.minke("container exists never").code,
+        1,
+        "nothing half-done"
+    );
+    scratch.ok("container clone --destroy c copied");
+    assert_eq!(scratch.minke("container exists c").code, 1);
+    let pod = scratch.minke("container clone --pod p d");
+    assert!(pod.code == 125 && pod.err.contains("--pod"), "{pod:?}");
+}
+
+#[test]
+fn a_label_runs_this_program_and_no_other() {
+    let Some(scratch) = Scratch::new() else {
+        return;
+    };
+    scratch.ok(&format!("create --name c {IMAGE}"));
+    let label = "LABEL RUN=podman run --rm --network=none --name NAME -e \"A=x y\" IMAGE sh -c 'echo $0 $A;'";
+    let commit = [
+        "commit",
+        "-q",
+        "-c",
+        label,
+        "-c",
+        "LABEL bad=/bin/touch /tmp/owned",
+        "c",
+        "lab/el",
+    ];
+    let committed = scratch.run(&commit);
+    assert_eq!(committed.code, 0, "{committed:?}");
+    let shown = scratch.ok("container runlabel --display run lab/el");
+    let expected = "run --rm --network=none --name el -e A=x y localhost/lab/el:latest sh -c echo";
+    assert!(shown.contains(expected), "{shown}");
+    // Its variables are the label's, not a shell's of the host.
+    let ran = scratch.ok("container runlabel run lab/el word");
+    assert_eq!(ran, "");
+    let bad = scratch.minke("container runlabel bad lab/el");
+    assert!(bad.code == 125 && bad.err.contains("/bin/touch"), "{bad:?}");
+    let missing = scratch.minke("container runlabel other lab/el");
+    assert_eq!(
+        missing.err,
+        "Error: cannot find the value of label: other in image: lab/el\n"
+    );
+}

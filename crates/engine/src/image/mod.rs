@@ -9,5 +9,6 @@ mod load; // from archives
 pub(crate) mod lookup; // from what was typed to an image
 pub(crate) mod pull; // from registries
 pub(crate) mod remove; // names, then the image
+pub(crate) mod runlabel; // the command in a label
 pub(crate) mod save; // to archives
 mod tag; // one more name
