@@ -5,6 +5,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
@@ -13,11 +14,12 @@ use super::ground::Ground;
 use super::snapshot::processes;
 use super::{Outcome, cases};
 use crate::fixture;
-use crate::program::{Program, need};
+use crate::program::{Program, need, until};
 
 cases![
     containers_run_as_a_normal_user,
     detached_life_as_a_normal_user,
+    health_and_restarts_as_a_normal_user,
     files_belong_to_the_user,
     ids_come_from_subuid,
     podman_lists_what_the_user_pulled,
@@ -167,6 +169,30 @@ fn detached_life_as_a_normal_user(ground: &Ground) -> Result<Outcome> {
     minke.ok(["stop", "long"])?;
     minke.ok(["rm", "long"])?;
     ensure!(minke.ok(["ps", "-a", "-q"])?.is_empty());
+    Ok(Passed)
+}
+
+/// The monitor's work needs no privilege: checks, a restart by policy, readiness of a second life.
+fn health_and_restarts_as_a_normal_user(ground: &Ground) -> Result<Outcome> {
+    let user = User::new(ground)?;
+    user.pull()?;
+    let minke = user.minke();
+    let check = r#"["CMD","cat","/proc/1/comm"]"#;
+    let flags = ["run", "-d", "--name", "well", "--network=none"];
+    let policy = ["--restart=always", "--health-cmd", check];
+    let interval = ["--health-interval=200ms", &ground.image()];
+    minke.ok([&flags[..], &policy, &interval].concat())?;
+    let healthy = ["wait", "--condition=healthy", "well"];
+    minke.ok(healthy)?;
+    let pid = minke.ok(["inspect", "--format={{.State.Pid}}", "well"])?;
+    ensure!(pid.parse::<u32>()? > 1, "it does not run: {pid}");
+    Program::new("/bin/kill").ok(["-9", &pid])?;
+    until("it was started again", Duration::from_secs(20), || {
+        let count = minke.ok(["inspect", "--format={{.RestartCount}}", "well"])?;
+        Ok((count == "1").then_some(()))
+    })?;
+    minke.ok(healthy)?;
+    minke.ok(["rm", "--force", "--time=0", "well"])?;
     Ok(Passed)
 }
 
