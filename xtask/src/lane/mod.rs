@@ -3,6 +3,7 @@
 //! A case is a function that gets the [`Ground`] and says whether it passed or why it cannot run
 //! here. All run in one world (`crate::world`), one after the other, each on a store of its own.
 
+mod codes; // exit codes and words, beside podman
 mod config; // config.json beside podman's
 mod first; // minke alone
 mod ground; // what cases stand on
@@ -57,6 +58,7 @@ const LANES: &[(&str, &[Case])] = &[
     ("rootless", rootless::CASES),
     ("volume", volume::CASES),
     ("config", config::CASES),
+    ("codes", codes::CASES),
 ];
 
 /// Every case whose full name contains one of `filters` (all if there are none).

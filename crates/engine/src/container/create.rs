@@ -88,6 +88,7 @@ impl Engine {
         config.anonymous_volumes = anonymous_volumes;
         self.try_out(&id, &name, &config)?;
         self.check_named(&config.spec)?;
+        self.check_networks(&config.spec.namespaces.network)?;
         // Only now: what could not take its place leaves the other one where it is.
         if request.replace {
             self.replace(&name)?;

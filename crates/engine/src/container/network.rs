@@ -179,6 +179,21 @@ impl Engine {
         Ok(())
     }
 
+    /// Refuses networks that nobody has defined.
+    pub(crate) fn check_networks(&self, mode: &NetworkMode) -> Result<()> {
+        let NetworkMode::Bridge(names) = mode else {
+            return Ok(());
+        };
+        if names.is_empty() {
+            return Ok(());
+        }
+        let known = Networks::load(&self.places.networks)?;
+        for name in names {
+            known.get(name)?;
+        }
+        Ok(())
+    }
+
     fn netns_path(&self, record: &Record) -> Result<PathBuf> {
         Ok(self.runtime_dir("netns")?.join(&record.id))
     }
