@@ -280,8 +280,9 @@ fn a_clone_has_the_configuration_and_not_the_files() {
         1,
         "nothing half-done"
     );
+    let first = scratch.ok("inspect --format {{.Id}} c");
     scratch.ok("container clone --destroy c copied");
-    assert_eq!(scratch.minke("container exists c").code, 1);
+    assert_eq!(scratch.minke(&format!("container exists {first}")).code, 1);
     let pod = scratch.minke("container clone --pod p d");
     assert!(pod.code == 125 && pod.err.contains("--pod"), "{pod:?}");
 }
