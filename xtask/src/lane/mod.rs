@@ -5,6 +5,7 @@
 
 mod codes; // exit codes and words, beside podman
 mod config; // config.json beside podman's
+mod files; // files of containers, beside podman
 mod first; // minke alone
 mod ground; // what cases stand on
 mod kill; // any process may be killed at any time
@@ -51,6 +52,7 @@ use cases;
 const LANES: &[(&str, &[Case])] = &[
     ("first", first::CASES),
     ("interop::store", store::CASES),
+    ("interop::files", files::CASES),
     ("interop::parts", parts::CASES),
     ("refusal", refusal::CASES),
     ("kill", kill::CASES),

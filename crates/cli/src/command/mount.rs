@@ -93,7 +93,11 @@ fn chosen(names: Vec<String>, all: bool, latest: bool, engine: &Engine) -> Resul
         ..Wanted::default()
     }
     .selection()?;
-    let names = targets::select(engine, &selection, &[])?;
+    // Names may be of other engines' containers, which only the store knows.
+    let names = match all || latest {
+        true => targets::select(engine, &selection, &[])?,
+        false => selection.names,
+    };
     for name in &names {
         engine.has_root(name)?;
     }
