@@ -36,6 +36,9 @@ pub struct Globals {
     /// Who makes control groups: cgroupfs or systemd
     #[arg(long, global = true, value_name = "NAME")]
     pub cgroup_manager: Option<String>,
+    /// Directory of OCI hooks
+    #[arg(long, global = true, value_name = "PATH")]
+    pub hooks_dir: Vec<PathBuf>,
     /// Least severe messages to show: trace, debug, info, warn, error, fatal or panic
     #[arg(long, global = true, value_name = "LEVEL")]
     pub log_level: Option<String>,
@@ -121,6 +124,7 @@ impl Globals {
             conmon: self.conmon.clone(),
             network_config_dir: self.network_config_dir.clone(),
             cgroup_manager: self.cgroup_manager.clone(),
+            hooks_dirs: (!self.hooks_dir.is_empty()).then(|| self.hooks_dir.clone()),
             self_exe,
             surroundings,
         })

@@ -268,6 +268,7 @@ fn namespaces(flags: &PlaceFlags, network: NetworkMode) -> Result<Namespaces> {
         no_shm: flags.ipc.as_deref() == Some("none"),
         uts: mode::namespace("uts", flags.uts.as_deref())?.unwrap_or_default(),
         user: mode::user(flags.userns.as_deref())?,
+        mappings: mode::mappings(flags)?,
         cgroup: mode::namespace("cgroup", flags.cgroupns.as_deref())?,
     })
 }

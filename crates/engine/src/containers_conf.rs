@@ -29,6 +29,7 @@ pub(crate) struct ContainersConf {
     pub detach_keys: Option<String>,
     pub runtime: Option<String>,
     pub runtimes: BTreeMap<String, Vec<PathBuf>>,
+    pub hooks_dirs: Option<Vec<PathBuf>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -55,6 +56,7 @@ struct Containers {
 #[serde(default)]
 struct EngineTable {
     stop_timeout: Option<u64>,
+    hooks_dir: Option<Vec<PathBuf>>,
     detach_keys: Option<String>,
     runtime: Option<String>,
     runtimes: BTreeMap<String, Vec<PathBuf>>,
@@ -100,6 +102,7 @@ impl ContainersConf {
         self.detach_keys = file.engine.detach_keys.or(self.detach_keys.take());
         self.runtime = file.engine.runtime.or(self.runtime.take());
         self.runtimes.extend(file.engine.runtimes);
+        self.hooks_dirs = file.engine.hooks_dir.or(self.hooks_dirs.take());
         Ok(())
     }
 

@@ -29,6 +29,8 @@ pub struct EngineOptions {
     pub network_config_dir: Option<PathBuf>,
     /// `cgroupfs`; systemd is refused.
     pub cgroup_manager: Option<String>,
+    /// Directories of OCI hooks; `None` takes those configured, or the usual ones.
+    pub hooks_dirs: Option<Vec<PathBuf>>,
     /// The minke binary, for the parts it plays by subcommand.
     pub self_exe: PathBuf,
     /// What the process's surroundings say.

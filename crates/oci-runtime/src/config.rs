@@ -97,8 +97,8 @@ fn check(spec: &Spec) -> Result<()> {
     }
     if let Some(hooks) = spec.hooks() {
         let given = |list: &Option<Vec<_>>| list.as_ref().is_some_and(|list| !list.is_empty());
-        if given(hooks.create_container()) || given(hooks.start_container()) {
-            return unsupported("a createContainer or startContainer hook");
+        if given(hooks.start_container()) {
+            return unsupported("a startContainer hook");
         }
     }
     Ok(())

@@ -213,7 +213,8 @@ fn early_hooks(bundle: &Bundle, record: &Record, pid: i32) -> Result<()> {
     let state = hook_state(record, "creating", pid);
     #[allow(deprecated)] // deprecated in the specification, and what most hooks still use
     hooks::run(listed.prestart().as_ref(), &state)?;
-    hooks::run(listed.create_runtime().as_ref(), &state)
+    hooks::run(listed.create_runtime().as_ref(), &state)?;
+    hooks::run_inside(listed.create_container().as_ref(), &state, pid)
 }
 
 /// The state that hooks read on their standard input.

@@ -1,6 +1,10 @@
-//! Hooks of config.json that run in the host's namespaces: the state on stdin, a deadline.
+//! Hooks of config.json: the state on stdin, a deadline. They run in the host's namespaces, save
+//! those that are asked to run in the container's.
 
 use std::io::Write;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -14,7 +18,7 @@ use crate::error::{Error, Result};
 /// [`Error::Hook`].
 pub(crate) fn run(hooks: Option<&Vec<Hook>>, state: &[u8]) -> Result<()> {
     for hook in hooks.into_iter().flatten() {
-        run_one(hook, state).map_err(|what| Error::Hook {
+        run_one(hook, state, Vec::new()).map_err(|what| Error::Hook {
             path: hook.path().clone(),
             what,
         })?;
@@ -22,19 +26,60 @@ pub(crate) fn run(hooks: Option<&Vec<Hook>>, state: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// Runs hooks in the namespaces of `pid`, whose root is still the host's: the paths are too.
+///
+/// # Errors
+/// [`Error::Hook`].
+pub(crate) fn run_inside(hooks: Option<&Vec<Hook>>, state: &[u8], pid: i32) -> Result<()> {
+    for hook in hooks.into_iter().flatten() {
+        let namespaces = foreign_namespaces(pid)?;
+        run_one(hook, state, namespaces).map_err(|what| Error::Hook {
+            path: hook.path().clone(),
+            what,
+        })?;
+    }
+    Ok(())
+}
+
+/// The namespaces of `pid` that are not ours, the user namespace first: it gives the rights to
+/// join the others.
+fn foreign_namespaces(pid: i32) -> Result<Vec<OwnedFd>> {
+    let mut found = Vec::new();
+    for name in ["user", "mnt", "uts", "ipc", "net", "pid"] {
+        let theirs = crate::prepare::open_namespace(pid, name)?;
+        let path = format!("/proc/self/ns/{name}");
+        let ours = std::fs::metadata(&path).map_err(Error::path("examine", path))?;
+        let meta = theirs
+            .metadata()
+            .map_err(Error::system("examine a namespace"))?;
+        if (meta.dev(), meta.ino()) != (ours.dev(), ours.ino()) {
+            found.push(theirs.into());
+        }
+    }
+    Ok(found)
+}
+
 /// Runs hooks whose failure changes nothing any more: it is logged.
 pub(crate) fn run_logged(hooks: Option<&Vec<Hook>>, state: &[u8]) {
     for hook in hooks.into_iter().flatten() {
-        if let Err(what) = run_one(hook, state) {
+        if let Err(what) = run_one(hook, state, Vec::new()) {
             tracing::warn!(hook = %hook.path().display(), %what, "hook failed");
         }
     }
 }
 
-fn run_one(hook: &Hook, state: &[u8]) -> std::result::Result<(), String> {
+fn run_one(hook: &Hook, state: &[u8], namespaces: Vec<OwnedFd>) -> std::result::Result<(), String> {
     let mut command = Command::new(hook.path());
+    // SAFETY: the closure makes system calls on descriptors that it owns.
+    unsafe {
+        command.pre_exec(move || {
+            for namespace in &namespaces {
+                rustix::thread::move_into_link_name_space(namespace.as_fd(), None)?;
+            }
+            Ok(())
+        });
+    }
     if let Some([name, args @ ..]) = hook.args().as_deref() {
-        use std::os::unix::process::CommandExt;
         command.arg0(name).args(args);
     }
     command.env_clear();

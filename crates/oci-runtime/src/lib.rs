@@ -11,8 +11,8 @@
 //! # Limits
 //! [`create`](fn@create::create) and [`exec`](fn@exec::exec) must be called from a
 //! single-threaded process: they clone it. No SELinux or AppArmor labels, no time
-//! namespaces, no seccomp notification, no idmapped mounts, no createContainer and
-//! startContainer hooks: a configuration that asks for them is refused. Device
+//! namespaces, no seccomp notification, no startContainer hooks, no Intel RDT: a configuration
+//! that asks for them is refused. Bind mounts may be idmapped, other mounts not. Device
 //! rules on cgroup v2 are a BPF program, which takes root: others go without, as with runc.
 //!
 //! # Example

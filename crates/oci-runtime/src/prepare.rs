@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use minke_seccomp::Architecture;
 use minke_sys::cgroup::{Cgroups, Group};
+use minke_sys::mount::Depth;
 use minke_sys::rooted::Root;
 use oci_spec::runtime::{
     Linux, LinuxDevice, LinuxDeviceType, LinuxPersonality, LinuxPersonalityDomain, LinuxSeccomp,
@@ -54,6 +55,7 @@ pub(crate) fn plan(
             cgroups,
             cgroup_path,
             new_cgroup_namespace: namespaces.new_cgroup,
+            new_user_namespace: namespaces.isolates_users(),
         };
         Some(context.plan()?)
     } else if namespaces
@@ -126,9 +128,9 @@ fn keeps_groups(spec: &Spec) -> bool {
 fn has_early_hooks(spec: &Spec) -> bool {
     let given = |list: &Option<Vec<_>>| list.as_ref().is_some_and(|list| !list.is_empty());
     #[allow(deprecated)] // prestart is deprecated in the specification and used everywhere
-    spec.hooks()
-        .as_ref()
-        .is_some_and(|hooks| given(hooks.prestart()) || given(hooks.create_runtime()))
+    spec.hooks().as_ref().is_some_and(|hooks| {
+        given(hooks.prestart()) || given(hooks.create_runtime()) || given(hooks.create_container())
+    })
 }
 
 fn process_plan(
@@ -274,6 +276,7 @@ struct RootContext<'a> {
     cgroups: &'a Cgroups,
     cgroup_path: Option<&'a Path>,
     new_cgroup_namespace: bool,
+    new_user_namespace: bool,
 }
 
 impl RootContext<'_> {
@@ -294,7 +297,13 @@ impl RootContext<'_> {
             step.target.whole() == c"dev"
                 && matches!(&step.source, Source::Fs(fs) if &*fs.kind == c"tmpfs")
         });
+        // Failing, the child may try: it owns its mounts where we own none.
+        let tree = self
+            .new_user_namespace
+            .then(|| minke_sys::mount::clone_tree(&rootfs, Path::new(""), Depth::Recursive).ok())
+            .flatten();
         Ok(RootPlan {
+            tree,
             path: c_string(path.as_os_str().as_bytes())?,
             propagation: propagation(self.linux)?,
             read_only: spec

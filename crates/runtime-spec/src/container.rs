@@ -17,7 +17,7 @@ pub use files::{Attachment, Files, Rootfs};
 pub use health::{Health, HealthCheck, OnFailure, StartupCheck};
 pub use lifecycle::{LogConfig, RestartPolicy, SdNotify, SystemdMode};
 pub use mount::{ImageVolumes, Mount, MountKind, MountOptions, Propagation, Relabel, VolumesFrom};
-pub use namespace::{NamespaceMode, Namespaces, NetworkMode, UserMode};
+pub use namespace::{AutoIds, IdMappings, NamespaceMode, Namespaces, NetworkMode, UserMode};
 pub use resources::{CgroupsMode, DeviceRate, Resources};
 pub use security::{Seccomp, Security};
 

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use minke_seccomp::{Architecture, KernelVersion, Profile};
 
+use serde::{Deserialize, Serialize};
+
 use crate::option::capability;
 use crate::option::ulimit::{Rlimit, Ulimit};
 use crate::user::ResolvedUser;
@@ -97,7 +99,7 @@ pub struct Host {
 }
 
 /// A range of ids.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdMapping {
     /// The first inside.
     pub container_id: u32,

@@ -5,6 +5,7 @@ pub mod device; // --device
 pub mod duration; // Go's durations
 pub mod env; // -e
 pub mod health; // --health-cmd
+pub mod idmap; // --uidmap
 pub mod log; // --log-opt
 pub mod mount; // --mount
 pub mod port; // -p

@@ -10,6 +10,7 @@ pub mod cgroup; // where control groups are: v1, v2, hybrid, none
 pub mod child; // clone3 with a plan the child walks without allocating
 pub mod exe; // a copy of our own binary that a container cannot overwrite
 pub mod fdpass; // descriptors over Unix sockets
+pub mod idmap; // mappings of ids, and namespaces for them
 pub mod inherit; // descriptors this process was started with
 pub mod lock; // open-file-description record locks
 pub mod mount; // the new mount API

@@ -8,6 +8,7 @@ mod config; // config.json beside podman's
 mod files; // files of containers, beside podman
 mod first; // minke alone
 mod ground; // what cases stand on
+mod hostile; // images that mean harm
 mod kill; // any process may be killed at any time
 mod leak; // nothing is left behind
 mod parts; // parts swapped between minke and its peers
@@ -15,6 +16,7 @@ mod refusal; // bad input: code, words, and nothing changed
 mod rootless; // a normal user
 mod snapshot; // stores and the network, compared
 mod store; // one store, several engines
+mod users; // user namespaces, hooks, init
 mod volume; // volumes and what else is mounted
 
 use std::path::PathBuf;
@@ -61,6 +63,8 @@ const LANES: &[(&str, &[Case])] = &[
     ("volume", volume::CASES),
     ("config", config::CASES),
     ("codes", codes::CASES),
+    ("users", users::CASES),
+    ("hostile", hostile::CASES),
 ];
 
 /// Every case whose full name contains one of `filters` (all if there are none).

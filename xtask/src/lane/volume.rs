@@ -24,7 +24,7 @@ cases![
 ];
 
 /// An image with a volume at `/data`, which is the sailor's and has a file.
-fn image(ground: &Ground) -> Result<String> {
+pub(super) fn image(ground: &Ground) -> Result<String> {
     let name = ground.registry.name("minke/volumes:latest");
     let directory = ground.directory().join("volumes-image");
     if directory.exists() {
@@ -52,21 +52,21 @@ fn image(ground: &Ground) -> Result<String> {
     fixture::busybox_tree(&base)?;
     layout.add_tree(&base)?;
     layout.add_tar(&tar)?;
-    layout.finish(json!({"Env": ["PATH=/bin"], "Volumes": {"/data": {}}}))?;
+    layout.finish(json!({"Env": ["PATH=/bin"], "Cmd": ["true"], "Volumes": {"/data": {}}}))?;
     ground.registry.push(&layout.path, "minke/volumes:latest")?;
     fs::remove_dir_all(base)?;
     fs::remove_dir_all(tree)?;
     Ok(name)
 }
 
-fn pulled<'a>(ground: &'a Ground) -> Result<(Site<'a>, String)> {
+pub(super) fn pulled<'a>(ground: &'a Ground) -> Result<(Site<'a>, String)> {
     let image = image(ground)?;
     let site = ground.site()?;
     site.ok(&["pull", "--quiet", "--tls-verify=false", &image])?;
     Ok((site, image))
 }
 
-fn run(site: &Site<'_>, options: &[&str], image: &str, script: &str) -> Result<String> {
+pub(super) fn run(site: &Site<'_>, options: &[&str], image: &str, script: &str) -> Result<String> {
     let mut line = vec!["run", "--rm", "--network=none"];
     line.extend(options);
     line.extend([image, "sh", "-c", script]);

@@ -3,7 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use minke_runtime_spec::container::{Attachment, NamespaceMode, NetworkMode, UserMode};
+use minke_runtime_spec::container::{
+    Attachment, AutoIds, IdMappings, NamespaceMode, NetworkMode, UserMode,
+};
+use minke_runtime_spec::option;
+
+use super::flags::PlaceFlags;
 
 use crate::error::{Error, Result};
 
@@ -107,14 +112,80 @@ fn single(text: &str) -> Result<(NetworkMode, Attachment)> {
 /// Reads `--userns`.
 ///
 /// # Errors
-/// For every mode but the host's.
+/// If there is no such mode.
 pub fn user(text: Option<&str>) -> Result<UserMode> {
-    match text {
-        None | Some("" | "host") => Ok(UserMode::Host),
-        Some(text) => Err(Error::refused(format!(
-            "--userns={text} is not supported: only `host` is"
-        ))),
+    let text = text.unwrap_or_default();
+    let (word, rest) = text.split_once(':').unwrap_or((text, ""));
+    Ok(match (word, rest) {
+        ("" | "host", "") => UserMode::Host,
+        ("private", "") => UserMode::Private,
+        ("nomap", "") => UserMode::NoMap,
+        ("auto", words) => UserMode::Auto(auto(words)?),
+        ("keep-id", words) => keep_id(words)?,
+        ("container", name) if !name.is_empty() => UserMode::Container(name.to_owned()),
+        ("ns", path) if !path.is_empty() => UserMode::Path(PathBuf::from(path)),
+        _ => {
+            return Err(Error::refused(format!(
+                "unrecognized user namespace mode {text:?}: invalid argument"
+            )));
+        }
+    })
+}
+
+fn auto(words: &str) -> Result<AutoIds> {
+    let mut ids = AutoIds::default();
+    for word in words.split(',').filter(|word| !word.is_empty()) {
+        match word.split_once('=') {
+            Some(("size", number)) => ids.size = Some(id(word, number)?),
+            Some(("uidmapping", range)) => ids.users.extend(option::idmap::parse(range, 'u')?),
+            Some(("gidmapping", range)) => ids.groups.extend(option::idmap::parse(range, 'g')?),
+            _ => return Err(unknown(word)),
+        }
     }
+    Ok(ids)
+}
+
+fn keep_id(words: &str) -> Result<UserMode> {
+    let (mut uid, mut gid, mut size) = (None, None, None);
+    for word in words.split(',').filter(|word| !word.is_empty()) {
+        match word.split_once('=') {
+            Some(("uid", number)) => uid = Some(id(word, number)?),
+            Some(("gid", number)) => gid = Some(id(word, number)?),
+            Some(("size", number)) => size = Some(id(word, number)?),
+            _ => return Err(unknown(word)),
+        }
+    }
+    Ok(UserMode::KeepId { uid, gid, size })
+}
+
+fn id(word: &str, number: &str) -> Result<u32> {
+    let read = number.parse::<u32>();
+    read.map_err(|_| Error::refused(format!("invalid user namespace option {word:?}")))
+}
+
+fn unknown(word: &str) -> Error {
+    Error::refused(format!("unknown option specified: {word:?}"))
+}
+
+/// Reads `--uidmap` and its kin. Where only one of users and groups is given it is both.
+pub fn mappings(flags: &PlaceFlags) -> Result<IdMappings> {
+    let read = |texts: &[String], kind| -> Result<Vec<_>> {
+        let ranges = texts.iter().map(|text| option::idmap::parse(text, kind));
+        let ranges = ranges.collect::<minke_runtime_spec::Result<Vec<_>>>()?;
+        Ok(ranges.into_iter().flatten().collect())
+    };
+    let (users, groups) = match (flags.uidmap.is_empty(), flags.gidmap.is_empty()) {
+        (false, true) => (read(&flags.uidmap, 'u')?, read(&flags.uidmap, 'g')?),
+        (true, false) => (read(&flags.gidmap, 'u')?, read(&flags.gidmap, 'g')?),
+        _ => (read(&flags.uidmap, 'u')?, read(&flags.gidmap, 'g')?),
+    };
+    let (subuid, subgid) = (&flags.subuidname, &flags.subgidname);
+    Ok(IdMappings {
+        users,
+        groups,
+        subuid_name: subuid.clone().or_else(|| subgid.clone()),
+        subgid_name: subgid.clone().or_else(|| subuid.clone()),
+    })
 }
 
 #[cfg(test)]
@@ -171,9 +242,32 @@ mod tests {
     }
 
     #[test]
-    fn only_the_hosts_users_are_supported() {
-        assert!(user(Some("host")).is_ok());
-        let refusal = user(Some("auto")).unwrap_err().to_string();
-        assert!(refusal.contains("not supported"), "{refusal}");
+    fn user_namespaces_are_read() {
+        for (text, expected) in [
+            ("host", Some(UserMode::Host)),
+            ("private", Some(UserMode::Private)),
+            ("auto", Some(UserMode::Auto(AutoIds::default()))),
+            (
+                "auto:size=500",
+                Some(UserMode::Auto(AutoIds {
+                    size: Some(500),
+                    ..AutoIds::default()
+                })),
+            ),
+            (
+                "keep-id:uid=7,gid=8",
+                Some(UserMode::KeepId {
+                    uid: Some(7),
+                    gid: Some(8),
+                    size: None,
+                }),
+            ),
+            ("container:a", Some(UserMode::Container("a".into()))),
+            ("auto:size=x", None),
+            ("keep-id:bogus=1", None),
+            ("bogus", None),
+        ] {
+            assert_eq!(user(Some(text)).ok(), expected, "{text}");
+        }
     }
 }

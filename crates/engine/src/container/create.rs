@@ -83,9 +83,17 @@ impl Engine {
         let made_up = spec.name.is_none();
         let image_config = image.container_defaults(self)?;
         let mut spec = resolve_spec(spec, &image_config)?;
+        if super::list::command(&spec, &image_config).is_empty() {
+            return Err(Error::invalid(
+                "no command or entrypoint provided, and no CMD or ENTRYPOINT from image",
+            ));
+        }
+        let _picking = self.lock_ids(&spec)?;
+        let ids = self.decide_ids(&mut spec, &image)?;
         let anonymous_volumes = self.decide_mounts(&mut spec, &image_config)?;
         let mut config = self.config(spec, &image, image_config, request, &id)?;
         config.anonymous_volumes = anonymous_volumes;
+        (config.uid_mappings, config.gid_mappings) = ids;
         self.try_out(&id, &name, &config)?;
         self.check_named(&config.spec)?;
         self.check_networks(&config.spec.namespaces.network)?;
@@ -223,6 +231,8 @@ impl Engine {
             create_command: request.command_line.clone(),
             cidfile: request.cidfile.clone(),
             anonymous_volumes: Vec::new(),
+            uid_mappings: Vec::new(),
+            gid_mappings: Vec::new(),
             spec,
         })
     }

@@ -43,9 +43,6 @@ impl Engine {
     /// Refuses what this engine cannot do yet, before anything is made.
     pub(crate) fn check_supported(&self, spec: &ContainerSpec) -> Result<()> {
         let unsupported = |what: &str| Err(Error::Unsupported { what: what.into() });
-        if spec.namespaces.user != UserMode::Host {
-            return unsupported("a user namespace of the container's own (--userns)");
-        }
         if spec.rootfs.is_some() {
             return unsupported("a directory as root file system (--rootfs)");
         }
@@ -56,11 +53,6 @@ impl Engine {
         }
         if matches!(spec.cgroups, CgroupsMode::Disabled | CgroupsMode::Split) {
             return unsupported("this mode of control groups (--cgroups)");
-        }
-        for mount in &spec.mounts {
-            if mount.options.idmap.is_some() {
-                return unsupported("an idmapped mount");
-            }
         }
         match &spec.namespaces.network {
             NetworkMode::Pasta(_) => unsupported("the network mode pasta"),
@@ -120,6 +112,8 @@ impl Engine {
             container_id: record.id.clone(),
             rootfs: prepared.rootfs.clone(),
             rootless: self.places.rootless,
+            uid_mappings: record.config.uid_mappings.clone(),
+            gid_mappings: record.config.gid_mappings.clone(),
             available_gids: available_gids(),
             cgroup: cgroup(self.cgroups()?, self.places.rootless),
             cgroups_path: Some(cgroup_path(record)),
@@ -193,6 +187,9 @@ impl Engine {
         }
         if let NetworkMode::Container(name) = &spaces.network {
             wanted.push(("network", "net", name));
+        }
+        if let UserMode::Container(name) = &spaces.user {
+            wanted.push(("user", "user", name));
         }
         let mut joined = BTreeMap::new();
         for (key, file, name) in wanted {

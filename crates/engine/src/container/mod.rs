@@ -17,6 +17,7 @@ mod external; // what other engines have in the store
 mod files; // resolv.conf, hosts, hostname
 pub(crate) mod filter; // which containers, by what they are
 pub(crate) mod health; // whether it is well
+mod hooks; // programs that a host runs at its stages
 mod host; // this machine, for the configuration
 mod inspect; // everything about one container
 mod kill; // a signal
@@ -46,5 +47,6 @@ pub(crate) mod stop; // politely, then not
 pub(crate) mod top; // its processes
 mod tree; // its files as it sees them
 pub(crate) mod update; // what may change of one that is there
+pub(crate) mod users; // its user namespace
 pub(crate) mod wait; // for its end
 mod zone; // time zones of the host

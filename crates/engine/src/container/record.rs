@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::health::StartupState;
 use jiff::Timestamp;
 use minke_network::netavark::{NetworkOptions, StatusBlock};
+use minke_runtime_spec::host::IdMapping;
 use minke_runtime_spec::{Clamp, ContainerSpec, ImageConfig};
 use minke_sys::proc::ProcessId;
 use serde::{Deserialize, Serialize};
@@ -44,6 +45,11 @@ pub(crate) struct Config {
     /// Volumes that nobody named: they go with it.
     #[serde(default)]
     pub anonymous_volumes: Vec<String>,
+    /// The ids of its user namespace.
+    #[serde(default)]
+    pub uid_mappings: Vec<IdMapping>,
+    #[serde(default)]
+    pub gid_mappings: Vec<IdMapping>,
 }
 
 impl Default for Config {
@@ -62,6 +68,8 @@ impl Default for Config {
             create_command: Vec::new(),
             cidfile: None,
             anonymous_volumes: Vec::new(),
+            uid_mappings: Vec::new(),
+            gid_mappings: Vec::new(),
         }
     }
 }

@@ -19,6 +19,7 @@ use super::record::Record;
 use super::runtime::Runtime;
 use super::stage::{Owner, outside};
 use super::status::ContainerState;
+use super::users::id_map;
 use crate::Engine;
 use crate::error::{Error, Result};
 
@@ -268,6 +269,7 @@ impl Engine {
         let layer: LayerId = record.config.layer.parse()?;
         let request = MountRequest {
             volatile: record.config.spec.remove,
+            id_map: id_map(&record.config.uid_mappings, &record.config.gid_mappings),
             ..MountRequest::default()
         };
         Ok(self.store()?.mount(&layer, &request)?)
@@ -300,7 +302,8 @@ impl Engine {
             ..config.spec.clone()
         };
         self.add_notify(&locked.record, bundle, &mut spec)?;
-        let generated = minke_runtime_spec::generate(&spec, &config.image, &host)?;
+        let mut generated = minke_runtime_spec::generate(&spec, &config.image, &host)?;
+        self.add_hooks(&mut generated.spec, !config.spec.mounts.is_empty())?;
         self.check_workdir(locked, root, &generated.spec)?;
         let path = bundle.join("config.json");
         fs::write(&path, minke_runtime_spec::to_json(&generated.spec))

@@ -26,8 +26,19 @@ pub(super) fn enter(plan: &Plan, root: &RootPlan, gate: &mut Gate) -> Done<Optio
         MountPropagationFlags::DOWNSTREAM
     };
     mount_change(c"/", before | MountPropagationFlags::REC).at(Step::Propagation)?;
-    let tree = own_tree(&root.path).at(Step::Root)?;
-    let tree_fd = tree.as_fd();
+    let made;
+    let tree_fd = match &root.tree {
+        Some(tree) => {
+            // Onto the root, where everybody may go; what is beneath "/" stays what it was, as
+            // a process's root is not looked up.
+            attach_at(tree.as_fd(), c"/").at(Step::Root)?;
+            tree.as_fd()
+        }
+        None => {
+            made = own_tree(&root.path).at(Step::Root)?;
+            made.as_fd()
+        }
+    };
     let mut cgroup_namespace_wanted = plan.namespaces.new_cgroup;
     for (index, step) in root.mounts.iter().enumerate() {
         if cgroup_namespace_wanted && matches!(step.source, Source::Cgroup(_)) {
@@ -61,14 +72,13 @@ pub(super) fn enter(plan: &Plan, root: &RootPlan, gate: &mut Gate) -> Done<Optio
 /// Mounts a copy of the tree at `path` onto itself: pivot_root(2) wants a mount.
 fn own_tree(path: &CStr) -> Result<OwnedFd> {
     let tree = open_tree(CWD, path, clone_flags(true))?;
-    move_mount(
-        &tree,
-        c"",
-        CWD,
-        path,
-        MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH,
-    )?;
+    attach_at(tree.as_fd(), path)?;
     Ok(tree)
+}
+
+fn attach_at(tree: BorrowedFd<'_>, path: &CStr) -> Result<()> {
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+    move_mount(tree, c"", CWD, path, flags)
 }
 
 fn clone_flags(recursive: bool) -> OpenTreeFlags {

@@ -37,6 +37,8 @@ pub(crate) struct Plan {
 /// The container's file tree.
 #[derive(Debug)]
 pub(crate) struct RootPlan {
+    /// A copy of the tree at `path`, for a user namespace whose root may not go there.
+    pub tree: Option<OwnedFd>,
     pub path: CString,
     /// MS_* flags for the whole tree of the new namespace before anything is mounted.
     pub propagation: u64,

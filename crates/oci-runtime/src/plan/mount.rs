@@ -10,6 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use minke_sys::cgroup::Cgroups;
+use minke_sys::idmap::{IdMap, Range};
 use minke_sys::mount::{self as sys_mount, FsContext, MountAttrFlags};
 use minke_sys::rooted::Root;
 use oci_spec::runtime::{LinuxIdMapping, Mount};
@@ -92,7 +93,7 @@ fn step(mount: &Mount, context: &Context<'_>) -> Result<MountStep> {
             destination.display()
         )));
     }
-    refuse_idmap(mount.uid_mappings(), destination)?;
+    let id_map = id_map(mount)?;
     let words = mount.options().as_deref().unwrap_or_default();
     let mut options = MountOptions::parse(words);
     let kind = mount.typ().as_deref().unwrap_or("none");
@@ -105,7 +106,11 @@ fn step(mount: &Mount, context: &Context<'_>) -> Result<MountStep> {
     }
     let target = Target::new(destination)?;
     let (source, onto_file) = if options.bind.is_some() || kind == "bind" {
-        bind(mount, &options, context)?
+        bind(mount, &options, id_map.as_ref(), context)?
+    } else if id_map.is_some() {
+        return Err(Error::Unsupported {
+            what: format!("an idmapped {kind} on {}", destination.display()),
+        });
     } else if kind == "cgroup" || kind == "cgroup2" {
         let planned = CgroupMount::plan(context, options.set)?;
         (Source::Cgroup(planned), false)
@@ -126,16 +131,36 @@ fn step(mount: &Mount, context: &Context<'_>) -> Result<MountStep> {
     })
 }
 
-fn refuse_idmap(mappings: &Option<Vec<LinuxIdMapping>>, destination: &Path) -> Result<()> {
-    match mappings {
-        Some(list) if !list.is_empty() => Err(Error::Unsupported {
-            what: format!("an idmapped mount on {}", destination.display()),
-        }),
-        _ => Ok(()),
+/// The mapping of an idmapped mount (config.md § Mounts): only a bind mount has one here.
+fn id_map(mount: &Mount) -> Result<Option<IdMap>> {
+    let ranges = |list: &Option<Vec<LinuxIdMapping>>| -> Vec<Range> {
+        let ranges = list.iter().flatten().map(|map| Range {
+            inside: map.container_id(),
+            outside: map.host_id(),
+            size: map.size(),
+        });
+        ranges.collect()
+    };
+    let map = IdMap {
+        users: ranges(mount.uid_mappings()),
+        groups: ranges(mount.gid_mappings()),
+    };
+    match (map.users.is_empty(), map.groups.is_empty()) {
+        (true, true) => Ok(None),
+        (false, false) => Ok(Some(map)),
+        _ => Err(Error::config(format!(
+            "the mount on {} needs both uidMappings and gidMappings",
+            mount.destination().display()
+        ))),
     }
 }
 
-fn bind(mount: &Mount, options: &MountOptions, context: &Context<'_>) -> Result<(Source, bool)> {
+fn bind(
+    mount: &Mount,
+    options: &MountOptions,
+    id_map: Option<&IdMap>,
+    context: &Context<'_>,
+) -> Result<(Source, bool)> {
     let source = mount.source().as_deref().ok_or_else(|| {
         Error::config(format!(
             "bind mount on {} has no source",
@@ -161,9 +186,15 @@ fn bind(mount: &Mount, options: &MountOptions, context: &Context<'_>) -> Result<
         rustix::fs::fstat(&found).map_err(|errno| Error::path("examine", &source)(errno.into()))?;
     let onto_file = FileType::from_raw_mode(stat.st_mode) != FileType::Directory;
     match clone_with(&found, depth, &attributes, options.propagation) {
-        Ok(tree) => Ok((Source::Ready(tree), onto_file)),
+        Ok(tree) => {
+            if let Some(map) = id_map {
+                apply_id_map(&tree, depth, map)
+                    .map_err(Error::path("map the ids of", mount.destination()))?;
+            }
+            Ok((Source::Ready(tree), onto_file))
+        }
         // Not ours to mount in: the child owns its namespace and can.
-        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+        Err(error) if id_map.is_none() && error.kind() == std::io::ErrorKind::PermissionDenied => {
             let path = c_string(source.as_os_str().as_bytes())?;
             Ok((
                 Source::Path {
@@ -176,6 +207,15 @@ fn bind(mount: &Mount, options: &MountOptions, context: &Context<'_>) -> Result<
         }
         Err(source_error) => Err(Error::path("bind", source)(source_error)),
     }
+}
+
+fn apply_id_map(tree: &OwnedFd, depth: Depth, map: &IdMap) -> std::io::Result<()> {
+    let namespace = map.namespace()?;
+    let change = sys_mount::MountAttributes {
+        idmap: Some(namespace.as_fd()),
+        ..sys_mount::MountAttributes::default()
+    };
+    sys_mount::set_attributes(tree, depth.into(), &change)
 }
 
 fn clone_with(

@@ -68,6 +68,15 @@ impl Namespaces {
         self.new & kind as u64 != 0 || (kind == libc::CLONE_NEWCGROUP && self.new_cgroup)
     }
 
+    /// Whether the container's root is another user than ours.
+    pub fn isolates_users(&self) -> bool {
+        self.makes(libc::CLONE_NEWUSER)
+            || self
+                .joins
+                .iter()
+                .any(|join| join.kind == libc::CLONE_NEWUSER)
+    }
+
     /// Whether the container is in a namespace of this kind that is not ours.
     pub fn isolates(&self, kind: i32) -> bool {
         self.makes(kind)

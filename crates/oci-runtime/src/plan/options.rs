@@ -65,7 +65,9 @@ const PROPAGATIONS: &[(&str, u64)] = &[
 ];
 
 /// Words that say nothing here: defaults, and hints for other programs.
-const IGNORED: &[&str] = &["defaults", "async", "nofail", "loud", "norbind"];
+const IGNORED: &[&str] = &[
+    "defaults", "async", "nofail", "loud", "norbind", "idmap", "ridmap",
+];
 
 impl MountOptions {
     /// Sorts the words. Later ones win over earlier ones, as in mount(8).

@@ -339,14 +339,7 @@ impl MountOptions {
             words.extend(self.copy_up.unwrap_or(true).then(|| "tmpcopyup".to_owned()));
             return words;
         }
-        if let Some(mapping) = &self.idmap {
-            let word = if mapping.is_empty() {
-                "idmap".to_owned()
-            } else {
-                format!("idmap={mapping}")
-            };
-            words.push(word);
-        }
+        words.extend(self.idmap.is_some().then(|| "idmap".to_owned()));
         words.extend(self.no_dereference.then(|| "copy-symlink".to_owned()));
         words.push(if recursive { "rbind" } else { "bind" }.to_owned());
         words
@@ -382,11 +375,7 @@ mod tests {
                 false,
                 "rw,noexec,nosuid,nodev,rprivate,rbind",
             ),
-            (
-                "idmap=uids=0-1-10",
-                false,
-                "rw,rprivate,idmap=uids=0-1-10,rbind",
-            ),
+            ("idmap=uids=0-1-10", false, "rw,rprivate,idmap,rbind"),
             (
                 "size=10m,mode=700",
                 true,

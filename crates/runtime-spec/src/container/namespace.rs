@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::option::idmap::IdRange;
+
 /// The namespaces of a container.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -20,6 +22,8 @@ pub struct Namespaces {
     pub uts: NamespaceMode,
     /// User and group ids.
     pub user: UserMode,
+    /// The mappings of a user namespace of its own.
+    pub mappings: IdMappings,
     /// Control groups. Absent is private on cgroup v2 and the host's on v1.
     pub cgroup: Option<NamespaceMode>,
 }
@@ -60,6 +64,32 @@ pub enum NetworkMode {
     Container(String),
 }
 
+/// Which ids the engine picks.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AutoIds {
+    /// How many; absent is as many as the image's files of users name.
+    pub size: Option<u32>,
+    /// Users that are mapped as said.
+    pub users: Vec<IdRange>,
+    /// Groups that are mapped as said.
+    pub groups: Vec<IdRange>,
+}
+
+/// The mappings asked for by themselves.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct IdMappings {
+    /// Users.
+    pub users: Vec<IdRange>,
+    /// Groups.
+    pub groups: Vec<IdRange>,
+    /// Whose ranges of /etc/subuid are taken.
+    pub subuid_name: Option<String>,
+    /// Whose ranges of /etc/subgid are taken.
+    pub subgid_name: Option<String>,
+}
+
 /// Whose ids it has.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -70,13 +100,15 @@ pub enum UserMode {
     /// Its own, with the mappings of the host facts.
     Private,
     /// Its own, with ids the engine picks.
-    Auto,
+    Auto(AutoIds),
     /// Its own; the user keeps its id, or has this one.
     KeepId {
         /// The id inside.
         uid: Option<u32>,
         /// The group inside.
         gid: Option<u32>,
+        /// How many ids.
+        size: Option<u32>,
     },
     /// Its own, without the user's id.
     NoMap,

@@ -2,8 +2,9 @@ use std::path::Path;
 
 use oci_spec::runtime::Mount as OciMount;
 
-use super::{Context, command, devices, security, systemd};
+use super::{Context, command, devices, namespaces, security, systemd};
 use crate::container::{ContainerSpec, Mount, MountKind, NetworkMode, Propagation, UserMode};
+use crate::host::IdMapping;
 use crate::{Error, Result};
 
 /// Podman's default, in bytes.
@@ -11,7 +12,7 @@ const SHM_SIZE: u64 = 65_536_000;
 
 /// Everything that is mounted, outer targets first.
 pub(super) fn mounts(context: &Context<'_>) -> Result<Vec<OciMount>> {
-    let asked = asked(context.spec)?;
+    let asked = asked(context)?;
     let mut all = kernel_mounts(context);
     all.extend(engine_files(context));
     all.extend(systemd::mounts(context));
@@ -154,7 +155,8 @@ pub(super) fn binds_sys(context: &Context<'_>) -> bool {
         return true;
     }
     context.spec.namespaces.user != UserMode::Host
-        && matches!(network, NetworkMode::Path(_) | NetworkMode::Container(_))
+        && (context.host.netns.is_some()
+            || matches!(network, NetworkMode::Path(_) | NetworkMode::Container(_)))
 }
 
 fn sys(context: &Context<'_>) -> [OciMount; 2] {
@@ -254,7 +256,8 @@ fn scratch(spec: &ContainerSpec) -> Vec<OciMount> {
         .into()
 }
 
-fn asked(spec: &ContainerSpec) -> Result<Vec<OciMount>> {
+fn asked(context: &Context<'_>) -> Result<Vec<OciMount>> {
+    let spec = context.spec;
     let mut all: Vec<&Mount> = Vec::new();
     for mount in &spec.mounts {
         match all
@@ -270,7 +273,57 @@ fn asked(spec: &ContainerSpec) -> Result<Vec<OciMount>> {
             None => all.push(mount),
         }
     }
-    all.into_iter().map(oci).collect()
+    let mapped = |mount: &Mount| -> Result<OciMount> {
+        let mut made = oci(mount)?;
+        if let Some(text) = &mount.options.idmap {
+            let (users, groups) = id_mappings(context, text)?;
+            made.set_uid_mappings(namespaces::mappings(&users))
+                .set_gid_mappings(namespaces::mappings(&groups));
+        }
+        Ok(made)
+    };
+    all.into_iter().map(mapped).collect()
+}
+
+/// `uids=DISK-MOUNT-SIZE#...;gids=...`, or the container's own mapping where nothing is said.
+fn id_mappings(context: &Context<'_>, text: &str) -> Result<(Vec<IdMapping>, Vec<IdMapping>)> {
+    let refuse = || {
+        let message =
+            format!("invalid idmap {text:?}: it is uids=FROM-TO-SIZE#...;gids=FROM-TO-SIZE#...");
+        Error::syntax("--volume", message)
+    };
+    if text.is_empty() {
+        let host = context.host;
+        if host.uid_mappings.is_empty() {
+            let message = "idmap without a mapping needs a user namespace of the container's own";
+            return Err(Error::syntax("--volume", message));
+        }
+        return Ok((host.uid_mappings.clone(), host.gid_mappings.clone()));
+    }
+    let (mut users, mut groups) = (Vec::new(), Vec::new());
+    for list in text.split(';') {
+        let (kind, ranges) = list.split_once('=').ok_or_else(refuse)?;
+        let target = match kind {
+            "uids" => &mut users,
+            "gids" => &mut groups,
+            _ => return Err(refuse()),
+        };
+        for range in ranges.split('#') {
+            let numbers: Vec<u32> = range.split('-').filter_map(|n| n.parse().ok()).collect();
+            let [container_id, host_id, size] = numbers[..] else {
+                return Err(refuse());
+            };
+            target.push(IdMapping {
+                container_id,
+                host_id,
+                size,
+            });
+        }
+    }
+    if users.is_empty() || groups.is_empty() {
+        return Err(refuse());
+    }
+    Ok((users, groups))
 }
 
 fn oci(asked: &Mount) -> Result<OciMount> {

@@ -64,7 +64,7 @@ fn user(context: &Context<'_>) -> Result<Option<LinuxNamespace>> {
         UserMode::Host => None,
         UserMode::Path(path) => Some(at(typ, path)),
         UserMode::Container(_) => Some(at(typ, joined(context, "user")?)),
-        UserMode::Private | UserMode::Auto | UserMode::KeepId { .. } | UserMode::NoMap => {
+        UserMode::Private | UserMode::Auto(_) | UserMode::KeepId { .. } | UserMode::NoMap => {
             Some(own(typ))
         }
     })

@@ -19,7 +19,13 @@ const IPC: &[&str] = &[
 /// that do not fit are passed over, as Podman does.
 pub(super) fn sysctls(context: &Context<'_>) -> Result<Option<HashMap<String, String>>> {
     let mut all = HashMap::new();
+    // A network namespace made beforehand is not that of the container's root.
+    let foreign_network = context.new_user_namespace() && context.host.netns.is_some();
     for (key, value) in &context.host.default_sysctls {
+        if foreign_network && key.starts_with("net.") {
+            tracing::info!(key, value, "default sysctl is not set in a user namespace");
+            continue;
+        }
         match host_namespace(context, key)? {
             Some(namespace) => tracing::info!(key, value, namespace, "default sysctl is not set"),
             None => drop(all.insert(key.clone(), value.clone())),

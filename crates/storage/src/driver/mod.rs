@@ -8,6 +8,8 @@ use std::fmt::Debug;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
+use minke_sys::idmap::IdMap;
+
 use crate::tempdir::TempDir;
 use crate::{LayerId, Result};
 
@@ -22,6 +24,9 @@ pub struct MountRequest {
     pub volatile: bool,
     /// Mount options in place of the store's own; `None` takes those.
     pub options: Option<Vec<String>>,
+    /// Show the layers below through this mapping, from the ids on disk to those of a
+    /// container's user namespace. What is written has the latter on disk.
+    pub id_map: Option<IdMap>,
     /// SELinux label; `None` takes the one recorded with the layer.
     pub label: Option<String>,
 }

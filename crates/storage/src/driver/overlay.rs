@@ -7,11 +7,12 @@
 
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
+use minke_sys::idmap::IdMap;
 use minke_sys::mount::{self, FsContext, MountAttrFlags, MountFlags};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
@@ -191,6 +192,7 @@ impl Overlay {
                 plan.options.push(("volatile".to_owned(), None));
             }
         }
+        plan.id_map.clone_from(&request.id_map);
         if self.user_xattr {
             plan.options.push(("userxattr".to_owned(), None));
         }
@@ -311,6 +313,9 @@ impl Driver for Overlay {
             .mode(0o700)
             .create(&target)
             .map_err(Error::io("create", &target))?;
+        if let (Some((upper, _)), Some(map)) = (&plan.upper, &plan.id_map) {
+            give_root(upper, &plan.lowers, map).map_err(failed)?;
+        }
         if plan.upper.is_some() {
             let volatile = self.directory(id).join("work/work/incompat/volatile");
             crate::tempdir::remove_tree(&volatile).map_err(Error::io("remove", volatile))?;
@@ -360,6 +365,17 @@ impl Driver for Overlay {
     }
 }
 
+/// A directory as it is seen through the mapping of a user namespace.
+fn mapped(path: &Path, namespace: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let clone = mount::clone_tree(CWD, path, mount::Depth::Single)?;
+    let change = mount::MountAttributes {
+        idmap: Some(namespace),
+        ..Default::default()
+    };
+    mount::set_attributes(&clone, mount::Depth::Single, &change)?;
+    Ok(clone)
+}
+
 /// What an overlay mount is made of.
 #[derive(Debug, Default)]
 struct Plan {
@@ -367,6 +383,21 @@ struct Plan {
     upper: Option<(PathBuf, PathBuf)>,
     options: Vec<(String, Option<String>)>,
     attributes: Option<MountAttrFlags>,
+    id_map: Option<IdMap>,
+}
+
+/// The root of a mapped mount is that of the upper directory, which has been made like the one
+/// below: it gets the mapped owner, once.
+fn give_root(upper: &Path, lowers: &[PathBuf], map: &IdMap) -> io::Result<()> {
+    let Some(lower) = lowers.first() else {
+        return Ok(());
+    };
+    let (below, own) = (fs::metadata(lower)?, fs::metadata(upper)?);
+    let is_unmapped = (below.uid(), below.gid()) == (own.uid(), own.gid());
+    match (map.user(below.uid()), map.group(below.gid())) {
+        (Some(uid), Some(gid)) if is_unmapped => chown(upper, Some(uid), Some(gid)),
+        _ => Ok(()),
+    }
 }
 
 impl Plan {
@@ -403,8 +434,16 @@ impl Plan {
         let context = FsContext::open("overlay")?;
         context.set_string("source", "overlay")?;
         let mut open = Vec::new();
+        let namespace = self.id_map.as_ref().map(IdMap::namespace).transpose()?;
         for lower in &self.lowers {
-            set_path(&context, "lowerdir+", lower, &mut open)?;
+            match &namespace {
+                Some(namespace) => {
+                    let mapped = mapped(lower, namespace.as_fd())?;
+                    context.set_fd("lowerdir+", &mapped)?;
+                    open.push(File::from(mapped));
+                }
+                None => set_path(&context, "lowerdir+", lower, &mut open)?,
+            }
         }
         if let Some((upper, work)) = &self.upper {
             set_path(&context, "upperdir", upper, &mut open)?;

@@ -97,9 +97,21 @@ pub struct PlaceFlags {
     /// Host name namespace: private, host, container:NAME, ns:PATH
     #[arg(long, value_name = "MODE")]
     pub uts: Option<String>,
-    /// User namespace: host
+    /// User namespace: host, auto[:OPTIONS], private, container:NAME, ns:PATH
     #[arg(long, value_name = "MODE")]
     pub userns: Option<String>,
+    /// Mapping of users: CONTAINER:HOST[:SIZE]
+    #[arg(long, value_delimiter = ',', value_name = "MAPPING")]
+    pub uidmap: Vec<String>,
+    /// Mapping of groups: CONTAINER:HOST[:SIZE]
+    #[arg(long, value_delimiter = ',', value_name = "MAPPING")]
+    pub gidmap: Vec<String>,
+    /// Map the ids that /etc/subuid gives to this user
+    #[arg(long, value_name = "USER")]
+    pub subuidname: Option<String>,
+    /// Map the ids that /etc/subgid gives to this group
+    #[arg(long, value_name = "GROUP")]
+    pub subgidname: Option<String>,
     /// Control group namespace: private, host, container:NAME, ns:PATH
     #[arg(long, value_name = "MODE")]
     pub cgroupns: Option<String>,
