@@ -21,6 +21,7 @@ cases![
     detached_life_as_a_normal_user,
     health_and_restarts_as_a_normal_user,
     files_belong_to_the_user,
+    files_come_and_go_as_a_normal_user,
     ids_come_from_subuid,
     podman_lists_what_the_user_pulled,
     refusals_as_a_normal_user,
@@ -220,6 +221,47 @@ fn files_belong_to_the_user(ground: &Ground) -> Result<Outcome> {
     );
     let store = user.home.join(".local/share/containers/storage");
     ensure!(store.is_dir(), "the store is not below the home directory");
+    Ok(Passed)
+}
+
+fn files_come_and_go_as_a_normal_user(ground: &Ground) -> Result<Outcome> {
+    let user = User::new(ground)?;
+    user.pull()?;
+    let minke = user.minke();
+    let image = ground.image();
+    let file = user.home.join("file");
+    fs::write(&file, "mine")?;
+    chown(&file, Some(user.uid), Some(user.uid))?;
+    let run = [
+        "run",
+        "-d",
+        "--name=files",
+        "--network=none",
+        "-v=kept:/kept",
+    ];
+    minke.ok([&run[..], &[&image, "sleep", "1000"]].concat())?;
+    minke.ok(["cp", "file", "files:/tmp/file"])?;
+    ensure!(minke.ok(["exec", "files", "cat", "/tmp/file"])? == "mine");
+    minke.ok(["cp", "files:/www", "out"])?;
+    let copied = fs::metadata(user.home.join("out/index.html"))?;
+    ensure!(copied.uid() == user.uid, "it belongs to {}", copied.uid());
+    let changes = minke.ok(["diff", "files"])?;
+    ensure!(changes.contains("A /tmp/file"), "{changes}");
+    minke.ok(["export", "--output=out.tar", "files"])?;
+    let listed = Program::new("tar").ok(["-tf".as_ref(), user.home.join("out.tar").as_os_str()])?;
+    ensure!(listed.lines().any(|line| line == "tmp/file"), "{listed}");
+    minke.ok(["commit", "--quiet", "files", "made"])?;
+    let run = ["run", "--rm", "--network=none", "made", "cat", "/tmp/file"];
+    ensure!(minke.ok(run)? == "mine");
+    minke.ok(["stop", "--time=0", "files"])?;
+    minke.ok(["cp", "file", "files:/kept/file"])?;
+    minke.ok(["cp", "files:/kept/file", "back"])?;
+    ensure!(fs::read_to_string(user.home.join("back"))? == "mine");
+    minke.refuses(
+        &["mount", "files"],
+        125,
+        &["cannot run command \"minke mount\" in rootless mode"],
+    )?;
     Ok(Passed)
 }
 
