@@ -10,6 +10,7 @@ mod images;
 mod interop;
 mod layers;
 mod mounts;
+mod property;
 mod race;
 mod scratch;
 mod userns;
