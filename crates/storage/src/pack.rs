@@ -49,6 +49,7 @@ pub(crate) fn write_changes(
     };
     let mut packer = Packer {
         marks: Some(prefix),
+        whole_seconds: true,
         device: None,
         links: HashMap::new(),
         output,
@@ -66,6 +67,8 @@ pub(crate) fn write_changes(
 pub struct Packer<'o> {
     /// How overlay's own marks begin, where what is written is a layer's own directory.
     marks: Option<&'static str>,
+    /// Times lose what is less than a second.
+    whole_seconds: bool,
     /// The file system that the walk began on.
     device: Option<u64>,
     /// The first name of each file that has several.
@@ -78,10 +81,19 @@ impl<'o> Packer<'o> {
     pub fn new(output: &'o mut dyn Write) -> Self {
         Self {
             marks: None,
+            whole_seconds: false,
             device: None,
             links: HashMap::new(),
             output,
         }
+    }
+
+    /// Writes times without their parts of a second, as layers have them: what is less takes an
+    /// extended header of a kilobyte for every file.
+    #[must_use]
+    pub fn whole_seconds(mut self) -> Self {
+        self.whole_seconds = true;
+        self
     }
 
     /// Everything below `directory`, each name put after that of `place`. The directory itself
@@ -116,7 +128,7 @@ impl<'o> Packer<'o> {
     pub fn whole(&mut self, directory: impl AsFd, place: &Path) -> io::Result<()> {
         let stat = fs::fstat(&directory)?;
         let path = place.as_os_str().as_bytes().to_vec();
-        let entry = describe(&stat, Kind::Directory, path);
+        let entry = self.describe(&stat, Kind::Directory, path);
         self.opened_directory(directory, entry, &stat, 0)
     }
 
@@ -126,6 +138,14 @@ impl<'o> Packer<'o> {
     /// `output`'s.
     pub fn finish(self) -> io::Result<()> {
         self.output.write_all(&[0; 2 * BLOCK])
+    }
+
+    fn describe(&self, stat: &Stat, kind: Kind, name: Vec<u8>) -> Entry {
+        let mut entry = describe(stat, kind, name);
+        if self.whole_seconds {
+            entry.mtime.1 = 0;
+        }
+        entry
     }
 
     fn directory(&mut self, dir: impl AsFd, path: &[u8], depth: usize) -> io::Result<()> {
@@ -157,7 +177,7 @@ impl<'o> Packer<'o> {
         let Some(kind) = kind_of(kind) else {
             return Ok(());
         };
-        let mut entry = describe(&stat, kind, path);
+        let mut entry = self.describe(&stat, kind, path);
         let opened = match kind {
             Kind::File | Kind::Directory => match open_same(&dir, name, &stat)? {
                 Some(opened) => Some(opened),

@@ -182,7 +182,7 @@ impl Engine {
         let new = if request.squash {
             let root = store.view(&layer)?;
             piped(put, |output| {
-                let mut packer = Packer::new(output);
+                let mut packer = Packer::new(output).whole_seconds();
                 packer
                     .below(&root, "".as_ref())
                     .and_then(|()| packer.finish())

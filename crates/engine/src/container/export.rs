@@ -17,7 +17,7 @@ impl Engine {
         let record = self.find(name)?;
         let layer: LayerId = record.config.layer.parse()?;
         let root = self.store()?.view(&layer)?;
-        let mut packer = Packer::new(output);
+        let mut packer = Packer::new(output).whole_seconds();
         packer
             .below(&root, "".as_ref())
             .and_then(|()| packer.finish())
