@@ -265,6 +265,7 @@ fn namespaces(flags: &PlaceFlags, network: NetworkMode) -> Result<Namespaces> {
         network,
         pid: mode::namespace("pid", flags.pid.as_deref())?.unwrap_or_default(),
         ipc: mode::namespace("ipc", flags.ipc.as_deref())?.unwrap_or_default(),
+        private_shm: flags.ipc.as_deref() == Some("private"),
         no_shm: flags.ipc.as_deref() == Some("none"),
         uts: mode::namespace("uts", flags.uts.as_deref())?.unwrap_or_default(),
         user: mode::user(flags.userns.as_deref())?,

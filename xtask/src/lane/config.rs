@@ -50,7 +50,7 @@ const RULES: &[(&str, &str)] = &[
     ("process.rlimits", "lowered to this host's limits"),
     (
         "mounts[/dev/shm].",
-        "Podman keeps a mount of its own on the host",
+        "bind and rbind of one mount on the host, or the runtime's own",
     ),
     ("mounts[/dev].options=noexec", "Podman 5 leaves it out"),
     (

@@ -18,6 +18,7 @@ cases![
     automatic_namespaces_do_not_overlap,
     a_namespace_is_joined_with_its_mapping,
     modes_of_a_normal_user_are_refused_to_root,
+    memory_is_shared_with_who_joins,
     hooks_of_a_directory_run_at_their_stages,
     an_init_passes_signals_on_and_reaps,
 ];
@@ -169,6 +170,47 @@ fn modes_of_a_normal_user_are_refused_to_root(ground: &Ground) -> Result<Outcome
         ensure!(ours.code == theirs.code, "{ours} {theirs}");
         ensure!(ours.stderr == theirs.stderr, "{ours} {theirs}");
     }
+    Ok(Passed)
+}
+
+fn memory_is_shared_with_who_joins(ground: &Ground) -> Result<Outcome> {
+    let (site, image) = pulled(ground)?;
+    for (name, ipc) in [("open", "shareable"), ("closed", "private")] {
+        let (named, ipc) = (format!("--name={name}"), format!("--ipc={ipc}"));
+        let script = "echo ahoy > /dev/shm/note; sleep 100";
+        site.ok(&[
+            "run",
+            "-d",
+            "--network=none",
+            &named,
+            &ipc,
+            "--shm-size=1m",
+            &image,
+            "sh",
+            "-c",
+            script,
+        ])?;
+        crate::program::until("the note is written", PATIENCE, || {
+            Ok(site.ok(&["exec", name, "cat", "/dev/shm/note"]).ok())
+        })?;
+    }
+    let script = "cat /dev/shm/note 2>/dev/null || echo nothing";
+    ensure!(run(&site, &["--ipc=container:open"], &image, script)? == "ahoy");
+    ensure!(run(&site, &["--ipc=container:closed"], &image, script)? == "nothing");
+    let size = site.ok(&[
+        "exec",
+        "open",
+        "sh",
+        "-c",
+        "df -k /dev/shm | tail -1 | awk '{print $2}'",
+    ])?;
+    ensure!(size == "1024", "{size}");
+    site.ok(&["rm", "--all", "--force", "--time=0"])?;
+    let mounts = crate::scratch::mounts_below(&site.directory);
+    ensure!(
+        !mounts.iter().any(|path| path.ends_with("shm")),
+        "{mounts:?}"
+    );
     Ok(Passed)
 }
 

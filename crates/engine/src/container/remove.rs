@@ -105,6 +105,8 @@ impl Engine {
         self.record_end(&mut locked)?;
         let record = &locked.record;
         let id: ContainerId = record.id.parse()?;
+        // Also where nothing says that there are some: what is mounted must not be emptied.
+        self.unstage_mounts(record, &self.bundle(record)?)?;
         self.remove_stored(&id, record.config.layer.parse().ok())?;
         let own = self.store()?.container_directory(&id);
         remove_log(&record.config, &own)?;
@@ -177,6 +179,7 @@ impl Engine {
         self.end_stray_monitors(&id, None);
         self.runtime(&record)?.delete(&id)?;
         self.leave_all_networks(&record)?;
+        self.unstage_mounts(&record, &self.bundle(&record)?)?;
         self.remove_stored(&id.parse()?, None)?;
         self.forget(&id)?;
         Ok(id)

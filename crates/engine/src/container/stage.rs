@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use minke_runtime_spec::container::{Mount, MountKind};
+use minke_runtime_spec::container::{Mount, MountKind, NamespaceMode};
 use minke_runtime_spec::host::IdMapping;
 use minke_storage::LayerId;
 use minke_sys::mount::{self, Depth, FsContext, MountAttrFlags};
@@ -29,6 +29,29 @@ const STAGE: &str = "mounts";
 
 /// The directory of throw-away layers in a container's own directory.
 const LAYERS: &str = "overlay-mounts";
+
+/// The memory of `/dev/shm` among the mounts.
+const SHM: &str = "shm";
+
+/// Its size where none is asked for (Podman's default).
+const SHM_SIZE_BYTES: u64 = 65_536_000;
+
+fn shm(size_bytes: u64, root: Owner) -> io::Result<OwnedFd> {
+    let context = FsContext::open("tmpfs")?;
+    for (key, value) in [
+        ("source", "shm".to_owned()),
+        ("mode", "1777".to_owned()),
+        ("size", size_bytes.to_string()),
+        ("uid", root.uid.to_string()),
+        ("gid", root.gid.to_string()),
+    ] {
+        context.set_string(key, value.as_str())?;
+    }
+    let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID
+        | MountAttrFlags::MOUNT_ATTR_NODEV
+        | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    context.mount(attributes)
+}
 
 /// Who a container's process is, outside: as seen from this namespace.
 #[derive(Debug, Clone, Copy)]
@@ -75,6 +98,39 @@ impl Engine {
         };
         let mounts = &record.config.spec.mounts;
         mounts.iter().map(|mount| stage.place(mount)).collect()
+    }
+
+    /// The memory at `/dev/shm` of a container that others may join, kept on the host so that
+    /// they can; that of the container joined; or none, and the runtime makes it.
+    pub(crate) fn stage_shm(
+        &self,
+        record: &Record,
+        owner: Owner,
+        bundle: &Path,
+    ) -> Result<Option<PathBuf>> {
+        let spec = &record.config.spec;
+        let spaces = &spec.namespaces;
+        match &spaces.ipc {
+            NamespaceMode::Container(name) => {
+                let other = self.find(name)?;
+                let path = self.bundle(&other)?.join(STAGE).join(SHM);
+                return Ok(path.exists().then_some(path));
+            }
+            NamespaceMode::Private if !spaces.private_shm && !spaces.no_shm => {}
+            _ => return Ok(None),
+        }
+        let size = spec.shm_size_bytes.unwrap_or(SHM_SIZE_BYTES);
+        let failed = |source| Error::System {
+            act: "make the memory for /dev/shm",
+            source,
+        };
+        let mount = shm(size, owner).map_err(failed)?;
+        let dir = bundle.join(STAGE);
+        crate::engine::make_private_dir(&dir)?;
+        let path = dir.join(SHM);
+        fs::create_dir(&path).map_err(Error::path("create", &path))?;
+        mount::attach_to_path(mount, &path).map_err(Error::path("mount on", &path))?;
+        Ok(Some(path))
     }
 
     fn throw_away_layers(&self, record: &Record) -> Result<PathBuf> {

@@ -246,6 +246,8 @@ impl Engine {
         let runtime = self.runtime(&locked.record)?;
         let bundle = self.bundle(&locked.record)?;
         crate::engine::make_private_dir(&bundle)?;
+        // Of a start whose record is lost.
+        self.unstage_mounts(&locked.record, &bundle)?;
         let mut prepared = Prepared {
             rootfs: self.mount(locked)?,
             joined: self.joined(&locked.record.config.spec, true)?,
@@ -293,6 +295,11 @@ impl Engine {
         let home = if home.is_empty() { "/" } else { home };
         (host.passwd, host.group) =
             accounts::write(&config.spec, &host.user, asked, home, root, bundle)?;
+        let root_outside = Owner {
+            uid: outside(0, &host.uid_mappings),
+            gid: outside(0, &host.gid_mappings),
+        };
+        host.shm = self.stage_shm(&locked.record, root_outside, bundle)?;
         let owner = Owner {
             uid: outside(host.user.uid, &host.uid_mappings),
             gid: outside(host.user.gid, &host.gid_mappings),

@@ -16,6 +16,8 @@ pub struct Namespaces {
     pub pid: NamespaceMode,
     /// System V IPC, POSIX queues, `/dev/shm`.
     pub ipc: NamespaceMode,
+    /// Whether `/dev/shm` is nobody else's: a container that joins the IPC namespace has its own.
+    pub private_shm: bool,
     /// Whether there is no `/dev/shm` at all.
     pub no_shm: bool,
     /// Host name.
