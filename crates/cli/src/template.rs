@@ -30,6 +30,7 @@ mod heading; // names of fields as headings
 mod json; // the function json
 mod lexer; // text to tokens
 mod literal; // numbers and strings as written
+mod moment; // time.Time
 mod parser; // tokens to the tree
 mod value; // what is computed with
 mod verbs; // printf

@@ -16,6 +16,7 @@ mod refusal; // bad input: code, words, and nothing changed
 mod rootless; // a normal user
 mod snapshot; // stores and the network, compared
 mod store; // one store, several engines
+mod templates; // --format, beside podman
 mod users; // user namespaces, hooks, init
 mod volume; // volumes and what else is mounted
 
@@ -63,6 +64,7 @@ const LANES: &[(&str, &[Case])] = &[
     ("volume", volume::CASES),
     ("config", config::CASES),
     ("codes", codes::CASES),
+    ("templates", templates::CASES),
     ("users", users::CASES),
     ("hostile", hostile::CASES),
 ];

@@ -498,7 +498,7 @@ fn fields(container: &ContainerSummary, whole: bool, now: Timestamp) -> Value {
         "CreatedHuman": time::ago(container.created, now),
         "RunningFor": time::ago(container.created, now),
         "Labels": labels.join(","),
-        "Mounts": container.mounts.join(","),
+        "ImageID": shown_id(&container.image_id, whole),
         "Networks": container.networks.join(","),
         "Ports": ports(container),
         "Restarts": container.restarts.to_string(),

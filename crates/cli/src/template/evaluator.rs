@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use super::ast::{Branch, Command, Invocation, Node, Operand, Pipe, Term};
 use super::functions::{self, Function, Parameter};
+use super::moment::Moment;
 use super::parser::Tree;
 use super::value::{Kind, Object, Value};
 use super::verbs;
@@ -346,6 +347,7 @@ impl Evaluator<'_> {
                 return Err(self.error_at(word, message));
             }
             Value::Object(object) => object,
+            Value::Moment(moment) => return self.of_moment(dot, moment, name, word, arguments),
             other => {
                 let message = format!("can't evaluate field {name} in type {}", other.type_name());
                 return Err(self.error_at(word, message));
@@ -365,6 +367,25 @@ impl Evaluator<'_> {
         Ok(found)
     }
 
+    /// A method of a moment; only `Format` has an argument.
+    fn of_moment(
+        &mut self,
+        dot: &Value,
+        moment: &Moment,
+        name: &str,
+        word: &Operand,
+        arguments: Arguments<'_>,
+    ) -> Evaluated {
+        if name == "Format" {
+            let layout = self.one_text(dot, name, word, arguments)?;
+            return Ok(Value::text(moment.format(&layout)));
+        }
+        moment.method(name).ok_or_else(|| {
+            let message = format!("can't evaluate field {name} in type time.Time");
+            self.error_at(word, message)
+        })
+    }
+
     fn method(
         &mut self,
         dot: &Value,
@@ -373,6 +394,18 @@ impl Evaluator<'_> {
         word: &Operand,
         arguments: Arguments<'_>,
     ) -> Evaluated {
+        let argument = self.one_text(dot, name, word, arguments)?;
+        Ok(object.call(name, &argument).unwrap_or(Value::Missing))
+    }
+
+    /// The one argument of a method.
+    fn one_text(
+        &mut self,
+        dot: &Value,
+        name: &str,
+        word: &Operand,
+        arguments: Arguments<'_>,
+    ) -> Evaluated<String> {
         let count = arguments.count();
         if count != 1 {
             let message = format!("wrong number of args for {name}: want 1 got {count}");
@@ -382,8 +415,7 @@ impl Evaluator<'_> {
             ([argument, ..], _) => self.argument(dot, argument, Parameter::Text)?,
             (_, last) => last.cloned().unwrap_or(Value::Missing),
         };
-        let argument = verbs::plain(&argument);
-        Ok(object.call(name, &argument).unwrap_or(Value::Missing))
+        Ok(verbs::plain(&argument))
     }
 
     fn function(

@@ -20,6 +20,7 @@ fn push(value: &Value, text: &mut String) {
         Value::Uint(value) => text.push_str(&value.to_string()),
         Value::Float(value) => text.push_str(&number(*value)),
         Value::Text(value) => push_string(value, text),
+        Value::Moment(moment) => push_string(&moment.text, text),
         Value::List(items) => {
             text.push('[');
             for (index, item) in items.iter().enumerate() {

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use serde_json::Value as Json;
 
 use super::heading;
+use super::moment::Moment;
 
 /// A value, as Go would have it.
 #[derive(Debug, Clone)]
@@ -21,6 +22,8 @@ pub enum Value {
     Uint(u64),
     Float(f64),
     Text(Rc<str>),
+    /// A `time.Time`.
+    Moment(Rc<Moment>),
     List(Rc<Vec<Value>>),
     Object(Rc<Object>),
 }
@@ -156,6 +159,7 @@ impl Value {
             Value::Uint(value) => *value != 0,
             Value::Float(value) => *value != 0.0,
             Value::Text(text) => !text.is_empty(),
+            Value::Moment(_) => true,
             Value::List(items) => !items.is_empty(),
             Value::Object(object) => object.kind == Kind::Struct || !object.members.is_empty(),
         }
@@ -171,6 +175,7 @@ impl Value {
             Value::Uint(_) => "uint64".to_owned(),
             Value::Float(_) => "float64".to_owned(),
             Value::Text(_) => "string".to_owned(),
+            Value::Moment(_) => "time.Time".to_owned(),
             Value::List(items) => format!("[]{}", shared_type(items.iter())),
             Value::Object(object) => {
                 format!("map[string]{}", shared_type(object.members.values()))
@@ -213,7 +218,10 @@ fn named(name: &str, json: &Json) -> Value {
             (None, Some(value)) => Value::Uint(value),
             (None, None) => Value::Float(number.as_f64().unwrap_or(0.0)),
         },
-        Json::String(text) => Value::text(text.as_str()),
+        Json::String(text) => match Moment::of(name, text) {
+            Some(moment) => Value::Moment(Rc::new(moment)),
+            None => Value::text(text.as_str()),
+        },
         Json::Array(items) => Value::list(items.iter().map(Value::of).collect()),
         Json::Object(entries) => Value::Object(Rc::new(object(name, entries))),
     }
@@ -301,7 +309,7 @@ impl Object {
             Some(Value::Int(_) | Value::Uint(_)) => Value::Int(0),
             Some(Value::Float(_)) => Value::Float(0.0),
             Some(Value::List(_) | Value::NilList) => Value::NilList,
-            Some(Value::Object(_) | Value::Nil | Value::Missing) => Value::Nil,
+            Some(Value::Object(_) | Value::Moment(_) | Value::Nil | Value::Missing) => Value::Nil,
             Some(Value::Text(_)) | None => Value::text(""),
         }
     }

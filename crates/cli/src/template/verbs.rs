@@ -262,6 +262,7 @@ impl Flags {
             Value::Uint(number) => self.integer(value, i128::from(*number), verb, text),
             Value::Float(number) => self.float(value, *number, verb, text),
             Value::Text(string) => self.string(value, string, verb, text),
+            Value::Moment(moment) => self.string(value, &moment.go_text(), verb, text),
             Value::List(_) | Value::NilList => self.list(value, verb, depth, text),
             Value::Object(object) => {
                 let (open, separator, close) = self.brackets(value, ["map[", " ", "]"]);
