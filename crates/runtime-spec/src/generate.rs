@@ -23,6 +23,7 @@ use crate::host::Host;
 use crate::image::ImageConfig;
 use crate::{Error, Result};
 
+pub use capabilities::names as capabilities_of;
 pub use environment::CONTAINER_ENV;
 pub use resources::limits;
 pub use rlimits::Clamp;

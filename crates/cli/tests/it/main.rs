@@ -16,4 +16,5 @@ mod logs; // what they wrote
 mod restart; // started again
 mod robust; // the command dies, the container does not
 mod service; // under a service manager
+mod shapes; // of JSON documents
 mod terminal; // -it

@@ -5,7 +5,9 @@ use oci_spec::runtime::{Capabilities, Capability, LinuxCapabilities};
 use super::Context;
 use crate::Result;
 use crate::container::UserMode;
+use crate::host::Host;
 use crate::option::capability::merge;
+use crate::{ContainerSpec, ImageConfig};
 
 /// The five sets, of which two have no life of their own: permitted is effective, and
 /// inheritable is ambient, because the kernel raises no ambient capability without it. For a
@@ -14,6 +16,19 @@ pub(super) struct Sets {
     pub bounding: BTreeSet<String>,
     effective: BTreeSet<String>,
     ambient: BTreeSet<String>,
+}
+
+/// What a container may have, `(effective, bounding)` by name, without making its config.
+///
+/// # Errors
+/// As [`super::generate`].
+pub fn names(
+    spec: &ContainerSpec,
+    image: &ImageConfig,
+    host: &Host,
+) -> Result<(BTreeSet<String>, BTreeSet<String>)> {
+    let sets = sets(&Context { spec, image, host })?;
+    Ok((sets.effective, sets.bounding))
 }
 
 /// Root gets all that the container may have; another user only what was added by name.
