@@ -42,18 +42,19 @@ pub struct CleanupArgs {
 /// is gone is clean.
 pub fn run(args: CleanupArgs, engine: &Engine, out: &mut Output) -> Result<Exit> {
     let names = names(&args, engine)?;
-    let request = CleanupRequest {
-        remove: args.rm,
-        waiter: Some(match args.again {
-            true => RestartWaiter::Parent,
-            false => RestartWaiter::Ours,
-        }),
-    };
     let mut exit = Exit::OK;
     for name in &names {
+        let waiter = match args.again {
+            true => RestartWaiter::of_monitor(name),
+            false => RestartWaiter::Ours,
+        };
+        let request = CleanupRequest {
+            remove: args.rm,
+            waiter: Some(waiter),
+        };
         loop {
             match engine.cleanup(name, &request).map_err(Error::from) {
-                Ok(Some(pause)) if args.again => {
+                Ok(Some(pause)) if waiter == RestartWaiter::Parent => {
                     let milliseconds = pause.as_millis().max(1);
                     out.line(&format!("again {milliseconds}"))?;
                     return Ok(exit);

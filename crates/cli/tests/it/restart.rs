@@ -216,3 +216,27 @@ fn what_is_to_run_after_a_boot_is_started_by_one_command() {
         "{unknown:?}"
     );
 }
+
+#[test]
+fn an_exit_command_without_its_monitor_waits_itself() {
+    let Some(scratch) = Scratch::new() else {
+        return;
+    };
+    policed(&scratch, "always", "sleep 1000");
+    let id = told(&scratch, "Id");
+    let pid = told(&scratch, "State.Pid");
+    kill(&scratch, "State.ConmonPid");
+    let pid = rustix::process::Pid::from_raw(pid.parse().unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    until("it has ended", || {
+        let status = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_pid()));
+        status.is_ok_and(|status| status.contains(") Z ")) || !alive(pid)
+    });
+    // Nobody would run it again: its parent, whoever adopted it, is no monitor.
+    assert_eq!(scratch.ok(&format!("container cleanup --again {id}")), "");
+    assert_eq!(scratch.state("c"), "running");
+}
+
+fn alive(pid: rustix::process::Pid) -> bool {
+    rustix::process::test_kill_process(pid).is_ok()
+}

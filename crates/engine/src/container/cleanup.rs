@@ -36,13 +36,35 @@ pub enum RestartWaiter {
 }
 
 impl RestartWaiter {
-    fn process(self) -> Result<ProcessId> {
-        let pid = match self {
-            Self::Ours => std::process::id(),
-            Self::Parent => std::os::unix::process::parent_id(),
-        };
-        ProcessId::of(pid.cast_signed()).map_err(Error::system("find who waits"))
+    /// The monitor that runs this process, where it still does: one that was killed has left us
+    /// to somebody who waits for nothing.
+    pub fn of_monitor(id: &str) -> Self {
+        match monitor_above(id) {
+            Some(_) => Self::Parent,
+            None => Self::Ours,
+        }
     }
+
+    fn process(self, id: &str) -> Result<ProcessId> {
+        if self == Self::Parent
+            && let Some(monitor) = monitor_above(id)
+        {
+            return Ok(monitor);
+        }
+        let us = std::process::id().cast_signed();
+        ProcessId::of(us).map_err(Error::system("find who waits"))
+    }
+}
+
+/// Our parent, if it is the container's monitor and runs its exit command again.
+fn monitor_above(id: &str) -> Option<ProcessId> {
+    let parent = std::os::unix::process::parent_id().cast_signed();
+    let process = ProcessId::of(parent).ok()?;
+    let line = fs::read(format!("/proc/{parent}/cmdline")).ok()?;
+    let mut words = line.split(|&byte| byte == 0);
+    let waits = words.clone().any(|word| word == b"--exit-again");
+    let is_its = words.any(|word| word == id.as_bytes());
+    (waits && is_its && process.is_alive()).then_some(process)
 }
 
 /// How long the exit file is waited for after the process is gone: the monitor drains the
@@ -80,7 +102,8 @@ impl Engine {
             return Ok(None);
         }
         if let Some(waiter) = request.waiter {
-            match self.follow_policy(&mut locked, waiter.process()?)? {
+            let process = waiter.process(&locked.record.id)?;
+            match self.follow_policy(&mut locked, process)? {
                 Followed::Ends => {}
                 Followed::Waits(pause) => return Ok(Some(pause)),
                 Followed::Runs => return Ok(None),
