@@ -106,6 +106,7 @@ impl ContainerFlags {
     /// # Errors
     /// If a value is not of its form.
     pub fn create_request(&self) -> Result<CreateRequest> {
+        self.source.check()?;
         let policy = match &self.source.pull {
             Some(text) => pull_policy(text)?,
             None => PullPolicy::Missing,

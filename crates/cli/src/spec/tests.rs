@@ -216,4 +216,8 @@ fn requests_follow_the_flags() {
     let request = flags.create_request().expect("defaults are right");
     assert!(matches!(request.pull.policy, PullPolicy::Missing));
     assert!(request.pull.platform.is_none());
+    let mut flags = ContainerFlags::default();
+    flags.source.retry = Some("3".into());
+    let refusal = flags.create_request().unwrap_err().text();
+    assert_eq!(refusal, "--retry is not supported");
 }

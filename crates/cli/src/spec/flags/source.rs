@@ -13,8 +13,39 @@ pub struct SourceFlags {
     /// When to pull: always, missing, newer, never
     #[arg(long, value_name = "POLICY")]
     pub pull: Option<String>,
+    /// Key for an encrypted image (not supported)
+    #[arg(long, hide = true, value_name = "KEY")]
+    pub decryption_key: Vec<String>,
+    /// Directory of certificates (not supported)
+    #[arg(long, hide = true, value_name = "PATH")]
+    pub cert_dir: Option<String>,
+    /// How often a pull is tried again (not supported)
+    #[arg(long, hide = true, value_name = "NUMBER")]
+    pub retry: Option<String>,
+    /// How long to wait before that (not supported)
+    #[arg(long, hide = true, value_name = "DURATION")]
+    pub retry_delay: Option<String>,
     #[command(flatten)]
     pub registry: RegistryFlags,
+}
+
+impl SourceFlags {
+    /// Refuses by name what a pull cannot do yet.
+    ///
+    /// # Errors
+    /// If one of those is asked for.
+    pub fn check(&self) -> Result<()> {
+        let asked = [
+            ("--decryption-key", !self.decryption_key.is_empty()),
+            ("--cert-dir", self.cert_dir.is_some()),
+            ("--retry", self.retry.is_some()),
+            ("--retry-delay", self.retry_delay.is_some()),
+        ];
+        match asked.iter().find(|(_, given)| *given) {
+            Some((name, _)) => Err(Error::refused(format!("{name} is not supported"))),
+            None => Ok(()),
+        }
+    }
 }
 
 // How a registry is asked; `pull` has these too.
