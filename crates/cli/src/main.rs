@@ -8,6 +8,8 @@ mod detach_keys; // the keys that leave a container running
 mod error; // what goes wrong: words and exit codes
 mod flag; // flags as Go programs read them
 mod globals; // flags before the command
+#[cfg(test)]
+mod manual; // pages made from the definition
 mod output; // tables, sizes, times
 mod progress; // what a copy shows while it runs
 mod role; // other programs this binary can be
