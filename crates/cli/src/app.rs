@@ -56,6 +56,9 @@ fn perform(matches: &ArgMatches, definition: &clap::Command, arguments: &[OsStri
     if let Err(exit) = globals.start_logging() {
         return exit;
     }
+    if let Err(error) = globals.redirect_stdout() {
+        return error.fail(Table::General);
+    }
     if globals.version {
         println!("minke version {}", env!("CARGO_PKG_VERSION"));
         return Exit::OK;

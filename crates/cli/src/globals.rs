@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use minke_engine::{EngineOptions, Surroundings};
@@ -42,6 +42,18 @@ pub struct Globals {
     /// Least severe messages to show: trace, debug, info, warn, error, fatal or panic
     #[arg(long, global = true, value_name = "LEVEL")]
     pub log_level: Option<String>,
+    /// As --log-level debug
+    #[arg(short = 'D', long, hide = true)]
+    pub debug: bool,
+    /// Write what would be printed to this file
+    #[arg(long, value_name = "PATH")]
+    pub out: Option<PathBuf>,
+    /// Print nothing but errors
+    #[arg(long, hide = true)]
+    pub noout: bool,
+    /// Global flag for the OCI runtime, without its dashes
+    #[arg(long, global = true, value_name = "FLAG")]
+    pub runtime_flag: Vec<String>,
     /// Accepted for Podman's sake: --runroot decides where state is
     #[arg(long, global = true, value_name = "PATH")]
     #[allow(dead_code)] // it is enough that it is taken
@@ -57,7 +69,8 @@ impl Globals {
     /// # Errors
     /// The exit code for a level that is not one; the user has been told.
     pub fn start_logging(&self) -> Result<(), Exit> {
-        let text = self.log_level.as_deref().unwrap_or("warn");
+        let default = if self.debug { "debug" } else { "warn" };
+        let text = self.log_level.as_deref().unwrap_or(default);
         let Some(level) = level(text) else {
             eprintln!(
                 "Log Level {text:?} is not supported, choose from: trace, debug, info, warn, warning, error, fatal, panic"
@@ -71,6 +84,21 @@ impl Globals {
         // Fails only where a subscriber is set already, which then does the work.
         let _ = subscriber.try_init();
         Ok(())
+    }
+
+    /// Sends stdout where it was asked to go, for this process and those it starts.
+    ///
+    /// # Errors
+    /// If the file cannot be made.
+    pub fn redirect_stdout(&self) -> Result<()> {
+        let path = match (&self.out, self.noout) {
+            (Some(path), _) => path.as_path(),
+            (None, true) => Path::new("/dev/null"),
+            (None, false) => return Ok(()),
+        };
+        let failed = || Error::io(format!("open {}", path.display()));
+        let file = std::fs::File::create(path).map_err(failed())?;
+        rustix::stdio::dup2_stdout(&file).map_err(|errno| failed()(errno.into()))
     }
 
     /// The flags again as words, for this program run by itself.
@@ -101,6 +129,9 @@ impl Globals {
         for option in &self.storage_opt {
             words.extend(["--storage-opt".into(), option.into()]);
         }
+        for flag in &self.runtime_flag {
+            words.extend(["--runtime-flag".into(), flag.into()]);
+        }
         words
     }
 
@@ -121,6 +152,7 @@ impl Globals {
             storage_driver: self.storage_driver.clone(),
             storage_options: self.storage_opt.clone(),
             runtime: self.runtime.clone(),
+            runtime_flags: self.runtime_flag.clone(),
             conmon: self.conmon.clone(),
             network_config_dir: self.network_config_dir.clone(),
             cgroup_manager: self.cgroup_manager.clone(),

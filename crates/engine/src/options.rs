@@ -23,6 +23,8 @@ pub struct EngineOptions {
     pub storage_options: Vec<String>,
     /// The OCI runtime by name or path; `None` is the embedded one.
     pub runtime: Option<String>,
+    /// Global flags for the OCI runtime, without their dashes: `log-level=debug`.
+    pub runtime_flags: Vec<String>,
     /// The monitor; `None` is the embedded one.
     pub conmon: Option<PathBuf>,
     /// The directory of network definitions.

@@ -41,17 +41,18 @@ impl Engine {
     pub(crate) fn runtime(&self, record: &Record) -> Result<Runtime> {
         let root = self.runtime_dir("oci")?;
         let root_arg = root.to_string_lossy().into_owned();
-        Ok(match &record.config.runtime {
-            Some(program) => Runtime {
-                program: program.clone(),
-                args: vec!["--root".into(), root_arg],
-                embedded: None,
-            },
-            None => Runtime {
-                program: self.options.self_exe.clone(),
-                args: vec!["oci".into(), "--root".into(), root_arg],
-                embedded: Some(StateRoot::new(root)),
-            },
+        let flags = self.options.runtime_flags.iter();
+        let flags = flags.map(|flag| format!("--{flag}"));
+        let program = record.config.runtime.clone();
+        let embedded = program.is_none().then(|| StateRoot::new(root));
+        let mut args: Vec<String> = Vec::new();
+        args.extend(embedded.as_ref().map(|_| "oci".to_owned()));
+        args.extend(["--root".to_owned(), root_arg]);
+        args.extend(flags);
+        Ok(Runtime {
+            program: program.unwrap_or_else(|| self.options.self_exe.clone()),
+            args,
+            embedded,
         })
     }
 }
