@@ -564,3 +564,82 @@ fn lists_are_shown_row_by_row() {
         "{refusal}"
     );
 }
+
+/// Pieces that templates are made of, right and wrong.
+const PIECES: &[&str] = &[
+    "{{",
+    "}}",
+    "{{-",
+    "-}}",
+    " ",
+    ".",
+    ".Names",
+    ".Labels",
+    "$",
+    "$x",
+    ":=",
+    "=",
+    "|",
+    "(",
+    ")",
+    ",",
+    "if",
+    "else",
+    "end",
+    "range",
+    "with",
+    "define",
+    "template",
+    "block",
+    "break",
+    "continue",
+    "\"a\"",
+    "`",
+    "'a'",
+    "0",
+    "-1",
+    "1.5",
+    "0x",
+    "nil",
+    "true",
+    "printf",
+    "\"%5.2[3]*d%\"",
+    "index",
+    "slice",
+    "len",
+    "join",
+    "split",
+    "json",
+    "eq",
+    "lt",
+    "and",
+    "or",
+    "not",
+    "html",
+    "call",
+    "/*",
+    "*/",
+    "\n",
+    "table ",
+    "é",
+];
+
+proptest::proptest! {
+    #[test]
+    fn any_text_is_rendered_or_refused(choice in proptest::collection::vec(0..PIECES.len(), 0..24)) {
+        let text: String = choice.iter().map(|&index| PIECES[index]).collect();
+        let row = json!({"Names": "web", "Labels": {"a": "b"}, "Label()": {"a": "b"}});
+        if let Ok(Format::Template(template)) = Format::parse_rows("ps", &text) {
+            // Refused or not, it ends and does not panic.
+            let _ = template.rows(&[row.clone(), row], Some(&[]));
+        }
+    }
+
+    #[test]
+    fn any_verb_is_printed(format in "[%.*+# 0-9a-zA-Z\\[\\]]{0,12}") {
+        let text = format!("{{{{printf {format:?} 1 -2.5 \"x\" true nil}}}}");
+        if let Ok(Format::Template(template)) = Format::parse("version", &text) {
+            let _ = template.render(&json!({}));
+        }
+    }
+}
