@@ -2,6 +2,8 @@
 //!
 //! It measures what a user waits for, whole processes from fork to exit, and decides no test.
 
+mod crowd; // many containers
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -73,6 +75,11 @@ impl Plan {
         Ok(plan)
     }
 
+    /// Whether a filter is about this word.
+    fn asks_for(&self, word: &str) -> bool {
+        self.filters.iter().any(|filter| filter.contains(word))
+    }
+
     fn wants(&self, case: &str) -> bool {
         self.filters.is_empty()
             || self
@@ -97,7 +104,10 @@ pub fn run_inside(arguments: &[String]) -> Result<()> {
     println!("|---|---|---|---|---|");
     starts(&plan, &engines, &image)?;
     lists(&plan, &engines, &image)?;
+    crowd::at_once(&plan, &engines, &image)?;
     pulls(&plan, &engines, &registry, &directory)?;
+    crowd::monitors(&plan, &engines, &image)?;
+    crowd::lying_around(&plan, &engines, &image)?;
     engines.clear();
     Ok(())
 }
@@ -138,6 +148,7 @@ fn lists(plan: &Plan, engines: &Engines, image: &str) -> Result<()> {
         &["ps"],
         &[],
     )?;
+    plan.measure("inspect, with containers", engines, &["inspect", "n0"], &[])?;
     plan.measure("exec", engines, &["exec", "n0", "true"], &[])?;
     engines.clear();
     Ok(())
