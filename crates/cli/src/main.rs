@@ -6,6 +6,7 @@ mod command; // one file a command
 mod complete; // what may come next on a command line
 mod detach_keys; // the keys that leave a container running
 mod error; // what goes wrong: words and exit codes
+mod examples; // commands in use
 mod flag; // flags as Go programs read them
 mod globals; // flags before the command
 #[cfg(test)]

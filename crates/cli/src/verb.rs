@@ -9,6 +9,7 @@ use minke_engine::Engine;
 
 use crate::error::Exit;
 use crate::error::Result;
+use crate::examples;
 use crate::flag;
 use crate::globals::Globals;
 use crate::output::Output;
@@ -181,9 +182,14 @@ impl Verb {
 fn augment<A: Args>(command: clap::Command) -> clap::Command {
     // The documentation of a type of flags is not the command's description.
     let about = command.get_about().cloned();
-    flag::like_go(A::augment_args(command))
+    let examples = examples::of(command.get_name());
+    let command = flag::like_go(A::augment_args(command))
         .about(about.unwrap_or_default())
-        .long_about(None)
+        .long_about(None);
+    match examples {
+        Some(examples) => command.after_help(examples),
+        None => command,
+    }
 }
 
 /// The flags of a command that was chosen.
