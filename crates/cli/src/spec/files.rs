@@ -1,7 +1,5 @@
 //! What the engine writes into a container, and where its root comes from.
 
-use std::path::PathBuf;
-
 use minke_runtime_spec::container::{Attachment, Files, Rootfs};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,32 +34,25 @@ pub(super) fn files(place: &PlaceFlags, process: &ProcessFlags) -> Result<Files>
     })
 }
 
-/// `DIR[:O|:idmap[=MAPPING]]`.
+/// `DIR[:O|:idmap[=MAPPING]]`. Any other word after a colon is a part of the name.
 pub(super) fn rootfs(text: &str) -> Result<Rootfs> {
-    let (path, options) = match text.rsplit_once(':') {
-        Some((path, options)) if !options.contains('/') => (path, options),
-        _ => (text, ""),
-    };
-    let path = std::path::absolute(path).map_err(Error::io(format!("resolve {path}")))?;
-    let mut rootfs = Rootfs {
-        path: PathBuf::new(),
-        overlay: false,
-        idmap: None,
-    };
-    for word in options.split(',').filter(|word| !word.is_empty()) {
-        match word.split_once('=') {
-            None if word == "O" => rootfs.overlay = true,
-            None if word == "idmap" => rootfs.idmap = Some(String::new()),
-            Some(("idmap", mapping)) => rootfs.idmap = Some(mapping.to_owned()),
-            _ => {
-                return Err(Error::refused(format!(
-                    "invalid rootfs option {word:?}: it is O or idmap"
-                )));
-            }
+    let (mut overlay, mut idmap) = (false, None);
+    let mut path = text;
+    if let Some((before, word)) = text.rsplit_once(':') {
+        overlay = word == "O";
+        idmap = match word {
+            "idmap" => Some(String::new()),
+            _ => word.strip_prefix("idmap=").map(str::to_owned),
+        };
+        if overlay || idmap.is_some() {
+            path = before;
         }
     }
-    rootfs.path = path;
-    Ok(rootfs)
+    Ok(Rootfs {
+        path: std::path::absolute(path).map_err(Error::io(format!("resolve {path}")))?,
+        overlay,
+        idmap,
+    })
 }
 
 /// Reads `--expose`: `PORT[-PORT][/PROTOCOL]`.
@@ -169,7 +160,8 @@ mod tests {
             ("/r:O", Some((true, None))),
             ("/r:idmap", Some((false, Some("")))),
             ("/r:idmap=uids=0-1-2", Some((false, Some("uids=0-1-2")))),
-            ("/r:bogus", None),
+            ("/r:bogus", Some((false, None))),
+            ("/a:b/c:O", Some((true, None))),
         ] {
             let read = rootfs(text).ok();
             let read = read

@@ -15,6 +15,7 @@ mod limits; // what a container may do and use
 mod logs; // what they wrote
 mod restart; // started again
 mod robust; // the command dies, the container does not
+mod rootfs; // directories of the host
 mod service; // under a service manager
 mod shapes; // of JSON documents
 mod terminal; // -it

@@ -81,7 +81,11 @@ impl Engine {
             None => self.clone_name(&record.name)?,
         });
         match &request.image {
-            Some(image) => spec.image.clone_from(image),
+            Some(image) => {
+                spec.image.clone_from(image);
+                spec.rootfs = None;
+            }
+            None if spec.rootfs.is_some() => {}
             None => {
                 let same = self
                     .find_image(&spec.image)

@@ -88,6 +88,11 @@ impl Engine {
             .collect();
         let locked = self.find_and_lock(name)?;
         let record = locked.record.clone();
+        if record.config.spec.rootfs.is_some() {
+            return Err(Error::invalid(
+                "cannot commit a container that uses an exploded rootfs",
+            ));
+        }
         let mut config = self.committed_config(&record, request)?;
         let warnings = fit(&mut config, request);
         let frozen = self.freeze(&locked, request.pause)?;

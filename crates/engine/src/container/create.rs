@@ -74,14 +74,20 @@ impl Engine {
             check_name(name)?;
         }
         self.check_supported(spec)?;
-        let image = self.require_image(&spec.image, &request.pull, progress)?;
+        let image = match spec.rootfs {
+            Some(_) => None,
+            None => Some(self.require_image(&spec.image, &request.pull, progress)?),
+        };
         let id = ContainerId::random()?;
         let name = match &spec.name {
             Some(name) => name.clone(),
             None => self.free_name(&id)?,
         };
         let made_up = spec.name.is_none();
-        let image_config = image.container_defaults(self)?;
+        let image_config = match &image {
+            Some(image) => image.container_defaults(self)?,
+            None => ImageConfig::default(),
+        };
         let mut spec = resolve_spec(spec, &image_config)?;
         if super::list::command(&spec, &image_config).is_empty() {
             return Err(Error::invalid(
@@ -89,11 +95,14 @@ impl Engine {
             ));
         }
         let _picking = self.lock_ids(&spec)?;
-        let ids = self.decide_ids(&mut spec, &image)?;
+        let ids = self.decide_ids(&mut spec, image.as_ref())?;
         let anonymous_volumes = self.decide_mounts(&mut spec, &image_config)?;
-        let mut config = self.config(spec, &image, image_config, request, &id)?;
+        let mut config = self.config(spec, image.as_ref(), image_config, request, &id)?;
         config.anonymous_volumes = anonymous_volumes;
         (config.uid_mappings, config.gid_mappings) = ids;
+        if let Some(rootfs) = &config.spec.rootfs {
+            super::rootfs::check(rootfs, &config.uid_mappings)?;
+        }
         self.try_out(&id, &name, &config)?;
         self.check_named(&config.spec)?;
         self.check_networks(&config.spec.namespaces.network)?;
@@ -107,11 +116,11 @@ impl Engine {
             config,
             state: State::default(),
         };
-        match self.make(record.clone(), &image, request, &id) {
+        match self.make(record.clone(), image.as_ref(), request, &id) {
             // Somebody was faster with a name that nobody asked for.
             Err(error) if made_up && error.kind() == ErrorKind::NameInUse => {
                 let name = long_name(&record.name, &id);
-                self.make(Record { name, ..record }, &image, request, &id)
+                self.make(Record { name, ..record }, image.as_ref(), request, &id)
             }
             made => made,
         }
@@ -122,7 +131,7 @@ impl Engine {
     fn make(
         &self,
         record: Record,
-        image: &Found,
+        image: Option<&Found>,
         request: &CreateRequest,
         id: &ContainerId,
     ) -> Result<Created> {
@@ -172,8 +181,9 @@ impl Engine {
         Ok(())
     }
 
-    fn make_layer(&self, record: &Record, image: &Found, id: &ContainerId) -> Result<()> {
-        let mut create = CreateContainer::new(&image.id);
+    fn make_layer(&self, record: &Record, image: Option<&Found>, id: &ContainerId) -> Result<()> {
+        let mut create = CreateContainer::default();
+        create.image = image.map(|image| image.id.clone());
         create.id = Some(id.clone());
         create.layer = Some(record.config.layer.parse()?);
         self.settle_store_name(&record.name)?;
@@ -194,7 +204,7 @@ impl Engine {
     fn config(
         &self,
         spec: ContainerSpec,
-        image: &Found,
+        image: Option<&Found>,
         image_config: ImageConfig,
         request: &CreateRequest,
         id: &ContainerId,
@@ -219,8 +229,8 @@ impl Engine {
                 .or_insert(bytes.to_string());
         }
         Ok(Config {
-            image_name: image.name_for(&spec.image),
-            image_id: image.id.to_string(),
+            image_name: image.map_or_else(String::new, |image| image.name_for(&spec.image)),
+            image_id: image.map_or_else(String::new, |image| image.id.to_string()),
             image: image_config,
             layer: minke_storage::LayerId::random()?.to_string(),
             created: Timestamp::now(),

@@ -274,8 +274,7 @@ impl Engine {
 
     /// Looks a user up in the container's files as they are now.
     fn set_user(&self, process: &mut Process, record: &Record, text: &str) -> Result<String> {
-        let layer = record.config.layer.parse()?;
-        let rootfs = self.store()?.mount_point(&layer);
+        let rootfs = self.root_path(record)?;
         let root = Root::open_dir(&rootfs).map_err(Error::path("open rootfs", &rootfs))?;
         let spec = ContainerSpec {
             user: Some(text.to_owned()),

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use minke_storage::{LayerId, Packer};
+use minke_storage::Packer;
 
 use crate::Engine;
 use crate::error::{Error, Result};
@@ -15,8 +15,7 @@ impl Engine {
     /// No such container; a file that cannot be read; `output`'s own.
     pub fn export(&self, name: &str, output: &mut dyn Write) -> Result<()> {
         let record = self.find(name)?;
-        let layer: LayerId = record.config.layer.parse()?;
-        let root = self.store()?.view(&layer)?;
+        let root = self.view_root(&record)?;
         let mut packer = Packer::new(output).whole_seconds();
         packer
             .below(&root, "".as_ref())

@@ -43,9 +43,6 @@ impl Engine {
     /// Refuses what this engine cannot do yet, before anything is made.
     pub(crate) fn check_supported(&self, spec: &ContainerSpec) -> Result<()> {
         let unsupported = |what: &str| Err(Error::Unsupported { what: what.into() });
-        if spec.rootfs.is_some() {
-            return unsupported("a directory as root file system (--rootfs)");
-        }
         if let Some(name) = spec.cdi_devices.first() {
             return Err(Error::invalid(format!(
                 "unresolvable CDI devices {name}: devices by CDI name are not supported"

@@ -37,6 +37,7 @@ pub(crate) mod record; // what is stored
 pub(crate) mod remove; // without a trace
 mod rename; // another name
 mod restart; // when it has ended, and its policy
+mod rootfs; // a directory of the host as its root
 mod runtime; // the OCI runtime, embedded or not
 pub(crate) mod select; // which containers, by what was typed
 mod stage; // what is mounted before the runtime mounts

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
+use minke_runtime_spec::container::Rootfs;
 use minke_storage::{LayerId, MountRequest};
 
 use super::record::Record;
@@ -34,7 +35,12 @@ impl Engine {
     /// # Errors
     /// No such container; the mount is refused.
     pub fn mount_root(&self, name: &str) -> Result<PathBuf> {
-        let (layer, _) = self.rooted_layer(name)?;
+        let (layer, record) = self.rooted_layer(name)?;
+        if let Some(record) = record
+            && let Some(rootfs) = &record.config.spec.rootfs
+        {
+            return self.directory_of(&record, rootfs);
+        }
         Ok(self.store()?.mount(&layer, &MountRequest::default())?)
     }
 
@@ -54,6 +60,12 @@ impl Engine {
     pub fn unmount_root(&self, name: &str, request: &UnmountRequest) -> Result<()> {
         let store = self.store()?;
         let (layer, record) = self.rooted_layer(name)?;
+        if let Some(record) = &record
+            && record.config.spec.rootfs.is_some()
+        {
+            // What is there is its run's, or the host's own.
+            return Ok(());
+        }
         let runs = record.is_some_and(|record| self.status(&record).0.is_alive());
         let kept = u64::from(runs);
         let mut count = store.mount_count(&layer)?;
@@ -75,15 +87,13 @@ impl Engine {
     pub fn mounted_roots(&self) -> Result<Vec<MountedContainer>> {
         let mut mounted: HashMap<LayerId, PathBuf> = self.store()?.mounted()?.into_iter().collect();
         let mut found = Vec::new();
-        if mounted.is_empty() {
-            return Ok(found);
-        }
-        for Record {
-            id, name, config, ..
-        } in self.database()?.all()?
-        {
-            if let Some(path) = mounted.remove(&config.layer.parse()?) {
-                let names = vec![name];
+        for record in self.database()?.all()? {
+            let path = match &record.config.spec.rootfs {
+                Some(_) if self.status(&record).0.is_alive() => Some(self.root_path(&record)?),
+                _ => mounted.remove(&record.config.layer.parse()?),
+            };
+            if let Some(path) = path {
+                let (id, names) = (record.id, vec![record.name]);
                 found.push(MountedContainer { id, names, path });
             }
         }
@@ -97,6 +107,22 @@ impl Engine {
             }
         }
         Ok(found)
+    }
+
+    /// Where the root of a container without an image is: it is not mounted for this.
+    fn directory_of(&self, record: &Record, rootfs: &Rootfs) -> Result<PathBuf> {
+        if self.status(record).0.is_alive() {
+            return self.root_path(record);
+        }
+        if rootfs.overlay {
+            return Err(Error::WrongState {
+                text: format!(
+                    "container {} throws away what is written to its root: it can be mounted only while it runs",
+                    record.id
+                ),
+            });
+        }
+        Ok(rootfs.path.clone())
     }
 
     /// The layer of a container, with its record where it is ours.

@@ -118,7 +118,7 @@ impl Engine {
             self.remove_anonymous_volumes(&record.config.anonymous_volumes, &record.id);
         }
         self.forget(&record.id)?;
-        if record.config.spec.remove_image {
+        if record.config.spec.remove_image && !record.config.image_id.is_empty() {
             self.remove_image_unless_used(&record.config.image_id);
         }
         Ok(())

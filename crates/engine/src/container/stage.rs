@@ -25,7 +25,7 @@ use crate::error::{Error, Result};
 use crate::volume::Filling;
 
 /// The directory of mounts in a bundle.
-const STAGE: &str = "mounts";
+pub(super) const STAGE: &str = "mounts";
 
 /// The directory of throw-away layers in a container's own directory.
 const LAYERS: &str = "overlay-mounts";
@@ -133,7 +133,7 @@ impl Engine {
         Ok(Some(path))
     }
 
-    fn throw_away_layers(&self, record: &Record) -> Result<PathBuf> {
+    pub(crate) fn throw_away_layers(&self, record: &Record) -> Result<PathBuf> {
         let own = self.store()?.container_directory(&record.id.parse()?);
         Ok(own.join(LAYERS))
     }
@@ -243,8 +243,7 @@ impl Stage<'_> {
         } else {
             None
         };
-        let made = self
-            .overlay(&stack, above.as_ref())
+        let made = overlay(&stack, above.as_ref(), self.engine.places.rootless)
             .map_err(Error::path("mount the image", name))?;
         self.attach(&made)
     }
@@ -254,54 +253,14 @@ impl Stage<'_> {
             Some((upper, work)) => (PathBuf::from(upper), PathBuf::from(work)),
             None => self.new_layer(source)?,
         };
-        let made = self
-            .overlay(&[source.to_owned()], Some(&above))
+        let below = [source.to_owned()];
+        let made = overlay(&below, Some(&above), self.engine.places.rootless)
             .map_err(Error::path("put an overlay on", source))?;
         self.attach(&made)
     }
 
-    /// Directories for what is written upon `below`, of the same owner and mode.
-    fn new_layer(&mut self, below: &Path) -> Result<(PathBuf, PathBuf)> {
-        let dir = self.layers.join(self.count.to_string());
-        remove_tree(&dir)?;
-        let (upper, work) = (dir.join("upper"), dir.join("work"));
-        for path in [&upper, &work] {
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(path)
-                .map_err(Error::path("create", path))?;
-        }
-        let from = File::open(below).map_err(Error::path("open", below))?;
-        let to = File::open(&upper).map_err(Error::path("open", &upper))?;
-        tree::copy_attributes(from.as_fd(), to.as_fd())
-            .map_err(Error::path("set the owner of", &upper))?;
-        Ok((upper, work))
-    }
-
-    fn overlay(
-        &self,
-        lowers: &[PathBuf],
-        above: Option<&(PathBuf, PathBuf)>,
-    ) -> io::Result<OwnedFd> {
-        let context = FsContext::open("overlay")?;
-        for lower in lowers {
-            context.set_fd("lowerdir+", open_path(lower)?)?;
-        }
-        if let [only] = lowers
-            && above.is_none()
-        {
-            // The kernel wants two where nothing is written.
-            context.set_fd("lowerdir+", open_path(only)?)?;
-        }
-        if let Some((upper, work)) = above {
-            context.set_fd("upperdir", open_path(upper)?)?;
-            context.set_fd("workdir", open_path(work)?)?;
-        }
-        if self.engine.places.rootless {
-            context.set_flag("userxattr")?;
-        }
-        context.mount(MountAttrFlags::empty())
+    fn new_layer(&self, below: &Path) -> Result<(PathBuf, PathBuf)> {
+        new_layer(&self.layers.join(self.count.to_string()), below)
     }
 
     /// Puts a mount in the bundle.
@@ -319,6 +278,50 @@ impl Stage<'_> {
         mount::attach_to_path(made, &path).map_err(Error::path("mount on", &path))?;
         Ok(path)
     }
+}
+
+/// Directories below `dir` for what is written upon `below`, of the same owner and mode.
+pub(super) fn new_layer(dir: &Path, below: &Path) -> Result<(PathBuf, PathBuf)> {
+    remove_tree(dir)?;
+    let (upper, work) = (dir.join("upper"), dir.join("work"));
+    for path in [&upper, &work] {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
+            .map_err(Error::path("create", path))?;
+    }
+    let from = File::open(below).map_err(Error::path("open", below))?;
+    let to = File::open(&upper).map_err(Error::path("open", &upper))?;
+    tree::copy_attributes(from.as_fd(), to.as_fd())
+        .map_err(Error::path("set the owner of", &upper))?;
+    Ok((upper, work))
+}
+
+/// An overlay, not put anywhere yet.
+pub(super) fn overlay(
+    lowers: &[PathBuf],
+    above: Option<&(PathBuf, PathBuf)>,
+    rootless: bool,
+) -> io::Result<OwnedFd> {
+    let context = FsContext::open("overlay")?;
+    for lower in lowers {
+        context.set_fd("lowerdir+", open_path(lower)?)?;
+    }
+    if let [only] = lowers
+        && above.is_none()
+    {
+        // The kernel wants two where nothing is written.
+        context.set_fd("lowerdir+", open_path(only)?)?;
+    }
+    if let Some((upper, work)) = above {
+        context.set_fd("upperdir", open_path(upper)?)?;
+        context.set_fd("workdir", open_path(work)?)?;
+    }
+    if rootless {
+        context.set_flag("userxattr")?;
+    }
+    context.mount(MountAttrFlags::empty())
 }
 
 fn open_path(path: &Path) -> io::Result<OwnedFd> {

@@ -268,6 +268,9 @@ impl Engine {
 
     fn mount(&self, locked: &Locked) -> Result<PathBuf> {
         let record = &locked.record;
+        if let Some(rootfs) = &record.config.spec.rootfs {
+            return self.mount_directory(record, rootfs);
+        }
         let layer: LayerId = record.config.layer.parse()?;
         let request = MountRequest {
             volatile: record.config.spec.remove,

@@ -8,7 +8,6 @@ mod descriptor; // the columns
 mod names; // users and groups
 mod process; // the facts of one process
 
-use minke_storage::LayerId;
 use minke_sys::rooted::Root;
 
 use self::descriptor::Descriptor;
@@ -99,10 +98,8 @@ impl Engine {
 
     /// The container's names of users and groups, by its root as the host has it mounted.
     fn names(&self, record: &Record) -> Names {
-        let root = self.store().ok().and_then(|store| {
-            let layer: LayerId = record.config.layer.parse().ok()?;
-            Root::open_dir(&store.mount_point(&layer)).ok()
-        });
+        let root = self.root_path(record).ok();
+        let root = root.and_then(|path| Root::open_dir(&path).ok());
         Names::of(root.as_ref())
     }
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use minke_runtime_spec::container::{Mount, MountKind};
+use minke_runtime_spec::container::{Mount, MountKind, Rootfs};
 use minke_storage::{LayerId, MountRequest, Store};
 use minke_sys::mount::{self, Depth, MountAttrFlags, MountAttributes, Propagation};
 use minke_sys::rooted::Root;
@@ -79,6 +79,9 @@ impl Engine {
     }
 
     fn stopped_tree(&self, record: &Record) -> Result<Tree> {
+        if let Some(rootfs) = &record.config.spec.rootfs {
+            return self.stopped_directory(record, rootfs);
+        }
         let layer: LayerId = record.config.layer.parse()?;
         let store = self.store()?.clone();
         let path = store.mount(&layer, &MountRequest::default())?;
@@ -96,6 +99,24 @@ impl Engine {
             root,
             _namespace: namespace,
             _mounted: Some(mounted),
+        })
+    }
+
+    /// As [`Engine::stopped_tree`], of one on a directory of the host.
+    fn stopped_directory(&self, record: &Record, rootfs: &Rootfs) -> Result<Tree> {
+        let binds = self.binds(record)?;
+        let (root, namespace) = if binds.is_empty() || rootfs.overlay {
+            (Self::resting_root(rootfs)?, None)
+        } else {
+            let path = &rootfs.path;
+            let (root, namespace) =
+                apart(path, &binds).map_err(Error::path("put the container's mounts on", path))?;
+            (root, Some(namespace))
+        };
+        Ok(Tree {
+            root,
+            _namespace: namespace,
+            _mounted: None,
         })
     }
 

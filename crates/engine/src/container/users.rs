@@ -29,7 +29,11 @@ const AUTO_MAX: u32 = 65536;
 impl Engine {
     /// The mappings of a container's own user namespace; none where it has none. A mapping
     /// that is given by itself asks for one.
-    pub(crate) fn decide_ids(&self, spec: &mut ContainerSpec, image: &Found) -> Result<Mappings> {
+    pub(crate) fn decide_ids(
+        &self,
+        spec: &mut ContainerSpec,
+        image: Option<&Found>,
+    ) -> Result<Mappings> {
         let asked = spec.namespaces.mappings.clone();
         if spec.namespaces.user == UserMode::Host && asked != IdMappings::default() {
             spec.namespaces.user = UserMode::Private;
@@ -73,7 +77,7 @@ impl Engine {
     }
 
     /// Ids nobody else has, of the ranges that are set apart for this.
-    fn pick(&self, ids: &AutoIds, spec: &ContainerSpec, image: &Found) -> Result<Mappings> {
+    fn pick(&self, ids: &AutoIds, spec: &ContainerSpec, image: Option<&Found>) -> Result<Mappings> {
         let size = match ids.size {
             Some(size) => size,
             None => self.ids_named(spec, image)?.clamp(AUTO_MIN, AUTO_MAX),
@@ -91,21 +95,26 @@ impl Engine {
     }
 
     /// One more than the highest id in the image's files of users, and than the user asked for.
-    fn ids_named(&self, spec: &ContainerSpec, image: &Found) -> Result<u32> {
+    fn ids_named(&self, spec: &ContainerSpec, image: Option<&Found>) -> Result<u32> {
         let mut highest = 0;
         let asked = spec.user.as_deref().unwrap_or_default();
         for part in asked.split(':') {
             highest = highest.max(part.parse().unwrap_or(0));
         }
-        if let Some(layer) = &image.record.top_layer {
-            let stack = self.store()?.layer_stack(layer)?;
-            for path in ["etc/passwd", "etc/group"] {
-                let file = stack.iter().find_map(|dir| {
-                    let root = Root::open_dir(dir).ok()?;
-                    root.read(Path::new(path), MAX_FILE_BYTES as u64).ok()
-                });
-                highest = highest.max(highest_id(&file.unwrap_or_default()));
-            }
+        let stack = match (
+            &spec.rootfs,
+            image.and_then(|image| image.record.top_layer.as_ref()),
+        ) {
+            (Some(rootfs), _) => vec![rootfs.path.clone()],
+            (None, Some(layer)) => self.store()?.layer_stack(layer)?,
+            (None, None) => Vec::new(),
+        };
+        for path in ["etc/passwd", "etc/group"] {
+            let file = stack.iter().find_map(|dir| {
+                let root = Root::open_dir(dir).ok()?;
+                root.read(Path::new(path), MAX_FILE_BYTES as u64).ok()
+            });
+            highest = highest.max(highest_id(&file.unwrap_or_default()));
         }
         Ok(highest.saturating_add(1))
     }

@@ -285,45 +285,17 @@ fn asked(context: &Context<'_>) -> Result<Vec<OciMount>> {
     all.into_iter().map(mapped).collect()
 }
 
-/// `uids=DISK-MOUNT-SIZE#...;gids=...`, or the container's own mapping where nothing is said.
+/// The mapping that is given, or the container's own where nothing is said.
 fn id_mappings(context: &Context<'_>, text: &str) -> Result<(Vec<IdMapping>, Vec<IdMapping>)> {
-    let refuse = || {
-        let message =
-            format!("invalid idmap {text:?}: it is uids=FROM-TO-SIZE#...;gids=FROM-TO-SIZE#...");
-        Error::syntax("--volume", message)
-    };
-    if text.is_empty() {
-        let host = context.host;
-        if host.uid_mappings.is_empty() {
-            let message = "idmap without a mapping needs a user namespace of the container's own";
-            return Err(Error::syntax("--volume", message));
-        }
-        return Ok((host.uid_mappings.clone(), host.gid_mappings.clone()));
+    if !text.is_empty() {
+        return crate::option::idmap::of_mount("--volume", text);
     }
-    let (mut users, mut groups) = (Vec::new(), Vec::new());
-    for list in text.split(';') {
-        let (kind, ranges) = list.split_once('=').ok_or_else(refuse)?;
-        let target = match kind {
-            "uids" => &mut users,
-            "gids" => &mut groups,
-            _ => return Err(refuse()),
-        };
-        for range in ranges.split('#') {
-            let numbers: Vec<u32> = range.split('-').filter_map(|n| n.parse().ok()).collect();
-            let [container_id, host_id, size] = numbers[..] else {
-                return Err(refuse());
-            };
-            target.push(IdMapping {
-                container_id,
-                host_id,
-                size,
-            });
-        }
+    let host = context.host;
+    if host.uid_mappings.is_empty() {
+        let message = "idmap without a mapping needs a user namespace of the container's own";
+        return Err(Error::syntax("--volume", message));
     }
-    if users.is_empty() || groups.is_empty() {
-        return Err(refuse());
-    }
-    Ok((users, groups))
+    Ok((host.uid_mappings.clone(), host.gid_mappings.clone()))
 }
 
 fn oci(asked: &Mount) -> Result<OciMount> {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::host::IdMapping;
 use crate::{Error, Result};
 
 /// A range of ids as typed.
@@ -62,6 +63,43 @@ pub fn parse(text: &str, kind: char) -> Result<Option<IdRange>> {
         return Err(refuse());
     }
     Ok((!names_kinds || flags.contains(kind)).then_some(range))
+}
+
+/// Parses the words after `idmap=` of a mount: `uids=DISK-MOUNT-SIZE#...;gids=...`. Gives the
+/// mappings of users and of groups, in which `container_id` is the id on disk.
+///
+/// # Errors
+/// [`Error::Syntax`], which names `option`.
+pub fn of_mount(option: &'static str, text: &str) -> Result<(Vec<IdMapping>, Vec<IdMapping>)> {
+    let refuse = || {
+        let message =
+            format!("invalid idmap {text:?}: it is uids=FROM-TO-SIZE#...;gids=FROM-TO-SIZE#...");
+        Error::syntax(option, message)
+    };
+    let (mut users, mut groups) = (Vec::new(), Vec::new());
+    for list in text.split(';') {
+        let (kind, ranges) = list.split_once('=').ok_or_else(refuse)?;
+        let target = match kind {
+            "uids" => &mut users,
+            "gids" => &mut groups,
+            _ => return Err(refuse()),
+        };
+        for range in ranges.split('#') {
+            let numbers: Vec<u32> = range.split('-').filter_map(|n| n.parse().ok()).collect();
+            let [container_id, host_id, size] = numbers[..] else {
+                return Err(refuse());
+            };
+            target.push(IdMapping {
+                container_id,
+                host_id,
+                size,
+            });
+        }
+    }
+    if users.is_empty() || groups.is_empty() {
+        return Err(refuse());
+    }
+    Ok((users, groups))
 }
 
 #[cfg(test)]
