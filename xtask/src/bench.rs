@@ -6,12 +6,13 @@ mod crowd; // many containers
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::peers::{self, Entered};
 use crate::program::{self, Program};
 use crate::registry::Registry;
 use crate::scratch::{self, Scratch};
@@ -51,6 +52,8 @@ pub fn run(arguments: &[String]) -> Result<()> {
 /// What to measure, and how often.
 struct Plan {
     runs: usize,
+    /// Beside the podman of `peers`.
+    sid: bool,
     filters: Vec<String>,
 }
 
@@ -58,6 +61,7 @@ impl Plan {
     fn parse(arguments: &[String]) -> Result<Plan> {
         let mut plan = Plan {
             runs: 15,
+            sid: false,
             filters: Vec::new(),
         };
         let mut rest = arguments.iter();
@@ -68,7 +72,10 @@ impl Plan {
                     plan.runs = number.parse().with_context(|| format!("-n {number}"))?;
                     ensure!(plan.runs > 0, "-n needs at least 1");
                 }
-                flag if flag.starts_with('-') => bail!("bench takes -n N and filters, not {flag}"),
+                "--sid" => plan.sid = true,
+                flag if flag.starts_with('-') => {
+                    bail!("bench takes -n N, --sid and filters, not {flag}")
+                }
                 filter => plan.filters.push(filter.to_owned()),
             }
         }
@@ -96,7 +103,7 @@ pub fn run_inside(arguments: &[String]) -> Result<()> {
     let registry = Registry::start(&directory)?;
     let small = fixture::web(&directory)?;
     registry.push(&small.path, "bench/small:latest")?;
-    let engines = Engines::new(&directory)?;
+    let engines = Engines::new(&directory, plan.sid)?;
     let image = registry.name("bench/small:latest");
     engines.both(&["pull", "--quiet", "--tls-verify=false", &image])?;
     println!("\n{}\n", machine(&engines)?);
@@ -180,15 +187,32 @@ fn pulls(plan: &Plan, engines: &Engines, registry: &Registry, directory: &Path) 
 struct Engines {
     minke: Program,
     podman: Program,
+    /// Where that podman lives.
+    _root: Option<Entered>,
 }
 
 impl Engines {
-    fn new(directory: &Path) -> Result<Engines> {
+    fn new(directory: &Path, sid: bool) -> Result<Engines> {
         let conf = directory.join("containers.conf");
-        fs::write(&conf, CONTAINERS_CONF)?;
+        let text = match sid {
+            true => CONTAINERS_CONF.replace("\"runc\"", "\"crun\""),
+            false => CONTAINERS_CONF.to_owned(),
+        };
+        fs::write(&conf, text)?;
+        let root = match sid {
+            true => {
+                let root = peers::made()?.context("run `cargo xtask peers` first")?;
+                Some(Entered::new(&root, directory)?)
+            }
+            false => None,
+        };
+        let program = match &root {
+            Some(root) => root.program("podman")?,
+            None => Program::new(program::need("podman")?),
+        };
         let peer = directory.join("peer");
         let option = |name: &str, below: &str| format!("--{name}={}", peer.join(below).display());
-        let podman = Program::new(program::need("podman")?)
+        let podman = program
             .globals([
                 option("root", "root"),
                 option("runroot", "runroot"),
@@ -199,6 +223,7 @@ impl Engines {
         Ok(Engines {
             minke: scratch::store(&directory.join("minke"), directory),
             podman,
+            _root: root,
         })
     }
 
@@ -353,10 +378,7 @@ fn machine(engines: &Engines) -> Result<String> {
         kernel.trim(),
         load.split(' ').next().unwrap_or("unknown"),
         engines.minke.ok(["--version"])?,
-        Command::new(program::need("podman")?)
-            .arg("--version")
-            .output()
-            .map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())?,
+        engines.podman.ok(["--version"])?,
         runc.lines().next().unwrap_or("runc")
     ))
 }

@@ -10,6 +10,7 @@ mod elf; // is a binary static
 mod fixture; // images made of what Debian installed
 mod lane; // tests of the built binary against real peers
 mod lint; // format, clippy, licences
+mod peers; // today's Podman, in a root of its own
 mod program; // other programs: run, captured, checked
 mod quickstart; // the first voyage, shown
 mod registry; // Debian's docker-registry on loopback
@@ -32,7 +33,9 @@ Usage: cargo xtask COMMAND
   test [FILTER...]   unit and integration tests, then the lanes; with filters only those lanes
                      and cases whose names contain one of them (--list: only names)
   bench [-n N] [FILTER...]
-                     minke beside Debian's podman with runc, in turns (default 15 of each)
+                     minke beside Debian's podman with runc, in turns (default 15 of each);
+                     --sid: beside the podman of `peers`; `crowd` asks for a thousand containers
+  peers              a root with Debian sid's Podman, crun, conmon and netavark
   lint               rustfmt, clippy with warnings denied, cargo-deny if installed
 ";
 
@@ -61,6 +64,7 @@ fn dispatch(command: &str, rest: &[String]) -> Result<()> {
         "build" => release::run(rest),
         "test" => test::run(rest),
         "bench" => bench::run(rest),
+        "peers" => peers::run(rest),
         "lint" => lint::run(rest),
         lane::INSIDE => lane::run_inside(rest),
         bench::INSIDE => bench::run_inside(rest),

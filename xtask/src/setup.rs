@@ -100,6 +100,14 @@ pub fn run(arguments: &[String]) -> Result<()> {
     )
 }
 
+/// Installs one program that only some commands need, where it is missing.
+pub fn need(package: &str) -> Result<()> {
+    if program::find(package).is_some() {
+        return Ok(());
+    }
+    install(&[package])
+}
+
 fn missing() -> Result<Vec<&'static Package>> {
     ensure!(
         program::find("dpkg-query").is_some() && program::find("apt-get").is_some(),

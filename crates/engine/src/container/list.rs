@@ -135,7 +135,13 @@ impl Engine {
         };
         let mut found = Vec::new();
         for (record, running) in self.database()?.list(select)? {
-            let Some(record) = self.settled(record) else {
+            // One that runs and waits for nothing needs nobody.
+            let is_settled = running && record.state.again.is_none();
+            let record = match is_settled {
+                true => Some(record),
+                false => self.settled(record),
+            };
+            let Some(record) = record else {
                 continue;
             };
             // It may have been settled by being started again.
