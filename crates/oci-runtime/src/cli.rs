@@ -11,7 +11,7 @@ use minke_sys::pidfd::ExitStatus;
 use oci_spec::runtime::{BoxBuilder, Process, UserBuilder};
 
 use crate::config::Bundle;
-use crate::create::{CreateRequest, create};
+use crate::create::{CgroupUse, CreateRequest, create};
 use crate::delete::delete;
 use crate::error::{Error, Result};
 use crate::exec::{ExecRequest, exec};
@@ -53,6 +53,9 @@ struct Options {
     /// Ask systemd for cgroups (not supported)
     #[arg(long, global = true)]
     systemd_cgroup: bool,
+    /// Who makes cgroups: cgroupfs, or disabled for none at all (as crun's)
+    #[arg(long, global = true, default_value = "cgroupfs")]
+    cgroup_manager: String,
     /// Whether cgroups may be missing: true, false or auto
     #[arg(long, default_value = "auto")]
     rootless: String,
@@ -267,20 +270,16 @@ fn dispatch(options: Options, surroundings: &Surroundings) -> Result<i32> {
             what: "--systemd-cgroup".into(),
         });
     }
+    let cgroup = cgroup_use(&options, surroundings)?;
     let root = StateRoot::new(options.root.unwrap_or_else(|| default_root(surroundings)));
-    let cgroup_optional = match options.rootless.as_str() {
-        "true" => true,
-        "false" => false,
-        _ => !surroundings.is_root,
-    };
     match options.command {
         Command::Create(args) => {
             protect()?;
-            create(&root, &args.id, &args.request(cgroup_optional)?)?;
+            create(&root, &args.id, &args.request(cgroup)?)?;
             Ok(0)
         }
         Command::Start { id } => start(&root, &id).map(|()| 0),
-        Command::Run(args) => run_whole(&root, &args, cgroup_optional),
+        Command::Run(args) => run_whole(&root, &args, cgroup),
         Command::State { id } => {
             print_json(&root.load(&id)?.report());
             Ok(0)
@@ -306,6 +305,27 @@ fn dispatch(options: Options, surroundings: &Surroundings) -> Result<i32> {
     }
 }
 
+fn cgroup_use(options: &Options, surroundings: &Surroundings) -> Result<CgroupUse> {
+    match options.cgroup_manager.as_str() {
+        "cgroupfs" => {}
+        "disabled" => return Ok(CgroupUse::Disabled),
+        other => {
+            return Err(Error::Unsupported {
+                what: format!("the cgroup manager {other}"),
+            });
+        }
+    }
+    let optional = match options.rootless.as_str() {
+        "true" => true,
+        "false" => false,
+        _ => !surroundings.is_root,
+    };
+    Ok(match optional {
+        true => CgroupUse::Optional,
+        false => CgroupUse::Required,
+    })
+}
+
 fn default_root(surroundings: &Surroundings) -> PathBuf {
     match (&surroundings.runtime_dir, surroundings.is_root) {
         (Some(dir), false) => dir.join("minke-oci"),
@@ -327,7 +347,7 @@ fn protect() -> Result<()> {
 }
 
 impl Create {
-    fn request(&self, cgroup_optional: bool) -> Result<CreateRequest> {
+    fn request(&self, cgroup: CgroupUse) -> Result<CreateRequest> {
         if self.no_pivot {
             return Err(Error::Unsupported {
                 what: "--no-pivot".into(),
@@ -340,16 +360,16 @@ impl Create {
             terminal: None,
             preserve_fds: self.preserve_fds,
             no_new_keyring: self.no_new_keyring,
-            cgroup_optional,
+            cgroup,
         })
     }
 }
 
-fn run_whole(root: &StateRoot, args: &Run, cgroup_optional: bool) -> Result<i32> {
+fn run_whole(root: &StateRoot, args: &Run, cgroup: CgroupUse) -> Result<i32> {
     protect()?;
     let id = &args.create.id;
     let forwarder = Forwarder::new().map_err(Error::system("catch signals"))?;
-    let mut request = args.create.request(cgroup_optional)?;
+    let mut request = args.create.request(cgroup)?;
     let expected = expect_terminal(args.detach, request.console_socket.is_some())?;
     request.terminal = expected.as_ref().map(Expected::socket);
     let wants_terminal = Bundle::open(&request.bundle)?.has_terminal();

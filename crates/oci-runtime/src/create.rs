@@ -32,8 +32,20 @@ pub struct CreateRequest {
     pub preserve_fds: u32,
     /// Keep the caller's session keyring.
     pub no_new_keyring: bool,
-    /// Carry on without a cgroup where none can be made.
-    pub cgroup_optional: bool,
+    /// Whether it gets a cgroup.
+    pub cgroup: CgroupUse,
+}
+
+/// Whether a container gets a cgroup of its own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CgroupUse {
+    /// It does, or is not created.
+    #[default]
+    Required,
+    /// Where one can be made.
+    Optional,
+    /// It stays in the caller's: no limits, no device rules, nothing that freezes it.
+    Disabled,
 }
 
 /// Creates the container `id`.
@@ -63,7 +75,7 @@ pub fn create(root: &StateRoot, id: &str, request: &CreateRequest) -> Result<Lau
         init: None,
         rootfs: bundle.rootfs()?,
         bundle: bundle.dir.clone(),
-        cgroup: Some(cgroup_path.clone()),
+        cgroup: (request.cgroup != CgroupUse::Disabled).then(|| cgroup_path.clone()),
         created: jiff::Timestamp::now().to_string(),
         boot_id: boot_id().map_err(Error::system("read the boot id"))?,
         annotations: bundle.spec.annotations().clone().unwrap_or_default(),
@@ -71,12 +83,11 @@ pub fn create(root: &StateRoot, id: &str, request: &CreateRequest) -> Result<Lau
     if let Some(left) = claim.left_behind() {
         crate::delete::clear(left)?;
     }
-    let group = cgroups
-        .group(&cgroup_path)
-        .map_err(Error::path("use cgroup", &cgroup_path))?;
-    require_unused(&group, &cgroup_path)?;
+    if request.cgroup != CgroupUse::Disabled {
+        require_unused(&find_group(&cgroups, &cgroup_path)?, &cgroup_path)?;
+    }
     state::write(claim.dir(), &record)?;
-    let group = make_group(&cgroups, group, &cgroup_path, &bundle.spec, request)?;
+    let group = make_group(&cgroups, &cgroup_path, &bundle.spec, request.cgroup)?;
     if group.is_none() {
         record.cgroup = None;
     }
@@ -170,22 +181,27 @@ fn cgroup_path(spec: &Spec, id: &str) -> PathBuf {
     }
 }
 
+fn find_group(cgroups: &Cgroups, path: &Path) -> Result<Group> {
+    cgroups.group(path).map_err(Error::path("use cgroup", path))
+}
+
 fn make_group(
     cgroups: &Cgroups,
-    group: Group,
     path: &Path,
     spec: &Spec,
-    request: &CreateRequest,
+    wanted: CgroupUse,
 ) -> Result<Option<Group>> {
-    if cgroups.mode() == Mode::None {
+    if cgroups.mode() == Mode::None || wanted == CgroupUse::Disabled {
         return Ok(None);
     }
+    let optional = wanted == CgroupUse::Optional;
+    let group = find_group(cgroups, path)?;
     if let Err(source) = group.create() {
         let denied = matches!(
             source.kind(),
             std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem
         );
-        if request.cgroup_optional && denied {
+        if optional && denied {
             tracing::debug!(path = %path.display(), "no cgroup: limits are not applied");
             return Ok(None);
         }
@@ -197,7 +213,7 @@ fn make_group(
         .and_then(|linux| linux.resources().as_ref())
         && let Err(error) = resources::apply(&group, limits).and_then(|()| {
             let rules = limits.devices().as_deref().unwrap_or_default();
-            resources::apply_devices(&group, rules, request.cgroup_optional)
+            resources::apply_devices(&group, rules, optional)
         })
     {
         let _ = group.remove(Duration::from_secs(1));

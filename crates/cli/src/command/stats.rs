@@ -85,7 +85,10 @@ pub fn run(args: StatsArgs, engine: &Engine, out: &mut Output) -> Result<Exit> {
         .transpose()?;
     let mut sampler = engine.stats_sampler();
     loop {
-        let samples = sampler.sample(&chosen(&args, engine)?)?;
+        let samples = sampler.sample(
+            &chosen(&args, engine)?,
+            args.names.is_empty() && !args.latest,
+        )?;
         if !args.no_reset && !args.no_stream {
             out.text(CLEAR)?;
         }

@@ -162,3 +162,84 @@ fn limits_change_at_once_or_not_at_all() {
     assert_eq!(seen.out.trim(), "1", "{seen:?}");
     scratch.ok("rm -f -t 0 c");
 }
+
+#[test]
+fn a_container_can_be_without_a_cgroup_of_its_own() {
+    let Some(scratch) = Scratch::new() else {
+        return;
+    };
+    let groups = |path: &str| std::fs::read_to_string(path).unwrap();
+    let id = scratch.ok(&format!(
+        "run -d --network none --cgroups disabled --name c {IMAGE} sleep 1000"
+    ));
+    let pid = scratch.ok("inspect --format {{.State.Pid}} c");
+    assert_eq!(
+        groups(&format!("/proc/{pid}/cgroup")),
+        groups("/proc/self/cgroup")
+    );
+    let shown = "inspect --format {{.HostConfig.Cgroups}}|{{.State.CgroupPath}}| c";
+    assert_eq!(scratch.ok(shown), "disabled||");
+    let none = "this container does not have a cgroup\n";
+    let table =
+        format!("Error: cannot run top on container {id} as it did not create a cgroup: {none}");
+    for (line, expected) in [
+        (
+            "pause c",
+            format!("Error: cannot pause without using Cgroups: {none}"),
+        ),
+        ("stats --no-stream c", table.clone()),
+        ("top c", table),
+        (
+            "update --memory 100m c",
+            format!("Error: cannot update resource limits: {none}"),
+        ),
+    ] {
+        let refused = scratch.minke(line);
+        assert_eq!((refused.code, refused.err), (125, expected), "{line}");
+    }
+    // Of all those that run it is left out.
+    assert_eq!(scratch.ok("stats --no-stream --format {{.Name}}"), "");
+    assert_eq!(scratch.ok("exec c echo in"), "in");
+    scratch.ok("stop -t 0 c");
+    scratch.ok("start c");
+    scratch.ok("rm -f -t 0 c");
+}
+
+#[test]
+fn without_a_cgroup_there_are_no_limits_to_ask_for() {
+    let Some(scratch) = Scratch::new() else {
+        return;
+    };
+    for (flags, expected) in [
+        (
+            "--memory 100m",
+            "cannot specify resource limits when cgroups are disabled is specified",
+        ),
+        (
+            "--cgroup-parent x",
+            "cannot set cgroup parent if not creating cgroups: invalid argument",
+        ),
+        (
+            "--cgroups split",
+            "splitting the caller's control group (--cgroups split) is not supported",
+        ),
+    ] {
+        let mode = if flags.contains("split") {
+            ""
+        } else {
+            "--cgroups disabled"
+        };
+        let refused = scratch.minke(&format!("create {mode} {flags} {IMAGE} true"));
+        let expected = format!("Error: {expected}\n");
+        assert_eq!((refused.code, refused.err), (125, expected), "{flags}");
+    }
+    let refused = scratch.minke(&format!(
+        "--runtime runc create --cgroups disabled {IMAGE} true"
+    ));
+    let expected = "requested OCI runtime runc is not compatible with NoCgroups: invalid argument";
+    if refused.err.contains("was not found") {
+        eprintln!("skipped: runc is not installed");
+    } else {
+        assert_eq!(refused.err, format!("Error: {expected}\n"));
+    }
+}

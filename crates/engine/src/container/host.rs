@@ -48,9 +48,10 @@ impl Engine {
                 "unresolvable CDI devices {name}: devices by CDI name are not supported"
             )));
         }
-        if matches!(spec.cgroups, CgroupsMode::Disabled | CgroupsMode::Split) {
-            return unsupported("this mode of control groups (--cgroups)");
+        if spec.cgroups == CgroupsMode::Split {
+            return unsupported("splitting the caller's control group (--cgroups split)");
         }
+        self.check_cgroups(spec)?;
         match &spec.namespaces.network {
             NetworkMode::Pasta(_) => unsupported("the network mode pasta"),
             NetworkMode::Default | NetworkMode::Bridge(_) if self.places.rootless => unsupported(
@@ -112,8 +113,11 @@ impl Engine {
             uid_mappings: record.config.uid_mappings.clone(),
             gid_mappings: record.config.gid_mappings.clone(),
             available_gids: available_gids(),
-            cgroup: cgroup(self.cgroups()?, self.places.rootless),
-            cgroups_path: Some(cgroup_path(record)),
+            cgroup: match cgroup_path(record) {
+                Some(_) => cgroup(self.cgroups()?, self.places.rootless),
+                None => Cgroup::None,
+            },
+            cgroups_path: cgroup_path(record),
             swap_limit: counts_swap(self.cgroups()?),
             default_pids_limit: Some(conf.pids_limit.unwrap_or(DEFAULT_PIDS_LIMIT)),
             kernel_version: kernel_version(),

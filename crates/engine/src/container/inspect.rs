@@ -121,7 +121,7 @@ impl Engine {
             "Error": state.error,
             "StartedAt": time(state.started),
             "FinishedAt": time(state.finished.or(exit.map(|exit| exit.time))),
-            "CgroupPath": cgroup_path(record),
+            "CgroupPath": cgroup_path(record).unwrap_or_default(),
             "Health": record.health_check().map(|_| self.health_log(record)),
             "CheckpointedAt": time(None),
             "RestoredAt": time(None),

@@ -25,6 +25,7 @@ impl Engine {
                 });
             }
         }
+        self.require_group(&locked.record, "cannot pause without using Cgroups")?;
         self.runtime(&locked.record)?.set_paused(&id, true)?;
         Ok(id)
     }

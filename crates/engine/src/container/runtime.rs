@@ -5,11 +5,19 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use minke_oci_runtime::state::StateRoot;
+use minke_runtime_spec::ContainerSpec;
+use minke_runtime_spec::container::{CgroupsMode, Resources};
 use oci_spec::runtime::LinuxResources;
 
 use super::record::Record;
 use crate::Engine;
 use crate::error::{Error, Result};
+
+/// What tells crun, and ours, to make no control group.
+const NO_CGROUPS: &str = "--cgroup-manager=disabled";
+
+/// Runtimes by other makers that know [`NO_CGROUPS`].
+const WITHOUT_CGROUPS: &[&str] = &["crun", "krun"];
 
 /// A runtime and where it keeps its state.
 #[derive(Debug)]
@@ -37,6 +45,36 @@ impl Engine {
         }
     }
 
+    /// Refuses a container without a control group where it contradicts what else is asked, in
+    /// Podman's words.
+    pub(crate) fn check_cgroups(&self, spec: &ContainerSpec) -> Result<()> {
+        if spec.cgroups != CgroupsMode::Disabled {
+            return Ok(());
+        }
+        if spec.cgroup_parent.is_some() {
+            return Err(Error::invalid(
+                "cannot set cgroup parent if not creating cgroups: invalid argument",
+            ));
+        }
+        let of_group = Resources {
+            oom_score_adj: None, // of the process
+            ..spec.resources.clone()
+        };
+        if of_group != Resources::default() || !spec.device_cgroup_rules.is_empty() {
+            return Err(Error::invalid(
+                "cannot specify resource limits when cgroups are disabled is specified",
+            ));
+        }
+        let program = self.runtime_path()?;
+        let name = program.as_ref().and_then(|path| path.file_name()?.to_str());
+        match name {
+            Some(name) if !WITHOUT_CGROUPS.contains(&name) => Err(Error::invalid(format!(
+                "requested OCI runtime {name} is not compatible with NoCgroups: invalid argument"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     /// The runtime that a container was made for.
     pub(crate) fn runtime(&self, record: &Record) -> Result<Runtime> {
         let root = self.runtime_dir("oci")?;
@@ -49,6 +87,9 @@ impl Engine {
         args.extend(embedded.as_ref().map(|_| "oci".to_owned()));
         args.extend(["--root".to_owned(), root_arg]);
         args.extend(flags);
+        if record.config.spec.cgroups == CgroupsMode::Disabled {
+            args.push(NO_CGROUPS.to_owned());
+        }
         Ok(Runtime {
             program: program.unwrap_or_else(|| self.options.self_exe.clone()),
             args,

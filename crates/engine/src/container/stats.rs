@@ -75,12 +75,19 @@ impl StatsSampler<'_> {
     /// Looks at containers; those that do not run have zeros, those that are gone are left out.
     ///
     /// # Errors
-    /// The database cannot be read.
-    pub fn sample(&mut self, ids: &[Id]) -> Result<Vec<ContainerStats>> {
+    /// The database cannot be read; a container without a control group, unless it is left out
+    /// with `skip_unmeasured`.
+    pub fn sample(&mut self, ids: &[Id], skip_unmeasured: bool) -> Result<Vec<ContainerStats>> {
         let mut samples = Vec::new();
         for id in ids {
-            if let Some(record) = self.engine.database()?.get(id)? {
-                samples.push(self.look(&record));
+            let Some(record) = self.engine.database()?.get(id)? else {
+                continue;
+            };
+            let act = super::top::no_group_for_top(id);
+            match self.engine.require_group(&record, act) {
+                Err(_) if skip_unmeasured => {}
+                Err(error) => return Err(error),
+                Ok(()) => samples.push(self.look(&record)),
             }
         }
         Ok(samples)

@@ -1,15 +1,17 @@
 //! What is true of a container now: its process, its boot, its exit file, its freezer.
 
+use std::fmt::Display;
 use std::fs;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
+use minke_runtime_spec::container::CgroupsMode;
 use minke_sys::cgroup::Group;
 use minke_sys::proc::ProcessId;
 
 use super::record::{Record, State};
 use crate::Engine;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// What a container is doing, in Podman's words.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -163,8 +165,18 @@ impl Engine {
 
     /// The container's control group.
     pub(crate) fn group(&self, record: &Record) -> Option<Group> {
-        let path = cgroup_path(record);
+        let path = cgroup_path(record)?;
         self.cgroups().ok()?.group(&path).ok()
+    }
+
+    /// Refuses what takes a control group of a container without one: `act` is what.
+    pub(crate) fn require_group(&self, record: &Record, act: impl Display) -> Result<()> {
+        if record.config.spec.cgroups != CgroupsMode::Disabled {
+            return Ok(());
+        }
+        Err(Error::invalid(format!(
+            "{act}: this container does not have a cgroup"
+        )))
     }
 
     /// What a container is doing, by name, id or prefix.
@@ -176,11 +188,15 @@ impl Engine {
     }
 }
 
-/// Where the container's control group is, from the top of each hierarchy.
-pub(crate) fn cgroup_path(record: &Record) -> PathBuf {
+/// Where the container's control group is, from the top of each hierarchy; `None` if it is to have
+/// none of its own.
+pub(crate) fn cgroup_path(record: &Record) -> Option<PathBuf> {
+    if record.config.spec.cgroups == CgroupsMode::Disabled {
+        return None;
+    }
     let name = format!("minke-{}", record.id);
     let parent = record.config.spec.cgroup_parent.as_deref().unwrap_or("/");
-    PathBuf::from("/").join(parent).join(name)
+    Some(PathBuf::from("/").join(parent).join(name))
 }
 
 fn recorded_exit(state: &State) -> Option<Exit> {

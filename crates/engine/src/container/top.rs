@@ -52,6 +52,7 @@ impl Engine {
     /// No such container, or one that does not run; a column nobody knows.
     pub fn top(&self, name: &str, columns: &[String]) -> Result<ProcessTable> {
         let record = self.find(name)?;
+        self.require_group(&record, no_group_for_top(&record.id))?;
         let (state, _) = self.status(&record);
         if !matches!(state, ContainerState::Running | ContainerState::Paused) {
             return Err(Error::WrongState {
@@ -102,6 +103,11 @@ impl Engine {
         let root = root.and_then(|path| Root::open_dir(&path).ok());
         Names::of(root.as_ref())
     }
+}
+
+/// Podman's words, for `stats` too.
+pub(super) fn no_group_for_top(id: &str) -> String {
+    format!("cannot run top on container {id} as it did not create a cgroup")
 }
 
 fn split(words: &[String]) -> impl Iterator<Item = &str> {

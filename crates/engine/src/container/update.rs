@@ -41,6 +41,9 @@ impl Engine {
         let mut locked = self.find_and_lock(name)?;
         let record = &mut locked.record;
         let before = record.config.clone();
+        if request.resources != Resources::default() {
+            self.require_group(record, "cannot update resource limits")?;
+        }
         request.change(&mut record.config.spec)?;
         self.database()?.update_config(&record.id, &record.config)?;
         if request.health != HealthUpdate::default() {

@@ -773,3 +773,21 @@ fn run_as(uid: u32, mappings: &[(u32, u32, u32)]) -> String {
     assert!(output.status.success(), "{shown}");
     shown
 }
+
+#[test]
+fn without_a_cgroup_manager_there_is_no_cgroup() {
+    if !able() {
+        return;
+    }
+    let bundle = Bundle::new("cat /proc/self/cgroup");
+    let output = bundle
+        .save()
+        .call(&["--cgroup-manager", "disabled", "run", &bundle.id]);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        fs::read_to_string("/proc/self/cgroup").unwrap()
+    );
+    let refused = bundle.must_fail(&["--cgroup-manager", "systemd", "run", &bundle.id]);
+    assert!(refused.contains("systemd"), "{refused}");
+}

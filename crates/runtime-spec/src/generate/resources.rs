@@ -6,7 +6,7 @@ use oci_spec::runtime::{
 };
 
 use super::{Context, devices};
-use crate::container::{DeviceRate, Resources};
+use crate::container::{CgroupsMode, DeviceRate, Resources};
 use crate::host::{Cgroup, Host};
 use crate::{ContainerSpec, ImageConfig};
 use crate::{Error, Result};
@@ -20,6 +20,9 @@ pub(super) fn resources(
     warnings: &mut Vec<String>,
 ) -> Result<Option<LinuxResources>> {
     let asked = &context.spec.resources;
+    if context.spec.cgroups == CgroupsMode::Disabled {
+        return Ok(None);
+    }
     let rules = devices::rules(context)?;
     let mut resources = LinuxResources::default();
     if !rules.is_empty() {
