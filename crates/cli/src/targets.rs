@@ -2,10 +2,50 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::Args;
 use minke_engine::{ContainerState, Engine, FilterMap, Selected, Selection};
 
 use crate::error::{Error, Exit, Result, Table};
 use crate::output::Output;
+
+/// The flags of commands that act on several containers, chosen in any way.
+#[derive(Debug, Clone, Default, Args)]
+pub struct TargetFlags {
+    /// Act on every container that it makes sense for
+    #[arg(short, long)]
+    all: bool,
+    /// Read ids from this file
+    #[arg(long, value_name = "PATH")]
+    cidfile: Vec<PathBuf>,
+    /// Act on containers that pass: KEY=VALUE
+    #[arg(short, long)]
+    filter: Vec<String>,
+    /// Act on the container made last
+    #[arg(short, long)]
+    latest: bool,
+    /// Containers
+    #[arg(value_name = "CONTAINER")]
+    names: Vec<String>,
+}
+
+impl TargetFlags {
+    /// Whether containers are named.
+    pub fn has_names(&self) -> bool {
+        !self.names.is_empty()
+    }
+
+    /// What was told; `all` is as well where a further flag means it.
+    pub fn wanted(&self, all: bool, ignore_missing: bool) -> Wanted<'_> {
+        Wanted {
+            names: self.names.clone(),
+            all: self.all || all,
+            latest: self.latest,
+            filters: &self.filter,
+            cidfiles: &self.cidfile,
+            ignore_missing,
+        }
+    }
+}
 
 /// What a command was told of the containers it is about.
 #[derive(Debug, Clone, Default)]

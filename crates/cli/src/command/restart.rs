@@ -1,7 +1,5 @@
 //! `minke restart`.
 
-use std::path::PathBuf;
-
 use clap::Args;
 use minke_engine::{ContainerState, Engine, RestartRequest};
 
@@ -9,45 +7,25 @@ use super::stop::patience;
 use crate::error::{Exit, Result, Table};
 use crate::flag::integer;
 use crate::output::Output;
-use crate::targets::{self, Wanted};
+use crate::targets::{self, TargetFlags};
 
 #[derive(Debug, Args)]
 pub struct RestartArgs {
-    /// Restart every container, running or not
-    #[arg(short, long)]
-    all: bool,
-    /// Read ids from this file
-    #[arg(long, value_name = "PATH")]
-    cidfile: Vec<PathBuf>,
-    /// Restart containers that pass: KEY=VALUE
-    #[arg(short, long)]
-    filter: Vec<String>,
-    /// Restart the container made last
-    #[arg(short, long)]
-    latest: bool,
     /// Restart those that run
     #[arg(long)]
     running: bool,
     /// Seconds to wait before it is killed; -1 is for ever (default: its own, else 10)
     #[arg(short, long, alias = "timeout", value_parser = integer, value_name = "SECONDS")]
     time: Option<i64>,
-    /// Containers
-    #[arg(value_name = "CONTAINER")]
-    names: Vec<String>,
+    #[command(flatten)]
+    targets: TargetFlags,
 }
 
 /// Stops containers, starts them again, and prints the names given.
 pub fn run(args: RestartArgs, engine: &Engine, out: &mut Output) -> Result<Exit> {
-    let selection = Wanted {
-        // `--running` alone means all that run.
-        all: args.all || (args.running && args.names.is_empty()),
-        names: args.names,
-        latest: args.latest,
-        filters: &args.filter,
-        cidfiles: &args.cidfile,
-        ignore_missing: false,
-    }
-    .selection()?;
+    // `--running` alone means all that run.
+    let all = args.running && !args.targets.has_names();
+    let selection = args.targets.wanted(all, false).selection()?;
     let states: &[ContainerState] = if args.running {
         &[ContainerState::Running]
     } else {

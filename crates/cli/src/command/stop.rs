@@ -1,6 +1,5 @@
 //! `minke stop`.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -9,34 +8,21 @@ use minke_engine::{ContainerState, Engine, StopRequest};
 use crate::error::{Exit, Result, Table};
 use crate::flag::integer;
 use crate::output::Output;
-use crate::targets::{self, Wanted};
+use crate::targets::{self, TargetFlags};
 
 #[derive(Debug, Args)]
 pub struct StopArgs {
-    /// Stop every running container
-    #[arg(short, long)]
-    all: bool,
-    /// Read ids from this file
-    #[arg(long, value_name = "PATH")]
-    cidfile: Vec<PathBuf>,
-    /// Stop containers that pass: KEY=VALUE
-    #[arg(short, long)]
-    filter: Vec<String>,
     /// Succeed where there is no such container
     #[arg(short, long)]
     ignore: bool,
-    /// Stop the container made last
-    #[arg(short, long)]
-    latest: bool,
     /// Seconds to wait before it is killed; -1 is for ever (default: its own, else 10)
     #[arg(short, long, alias = "timeout", value_parser = integer, value_name = "SECONDS")]
     time: Option<i64>,
     /// The host goes down: nobody wants them to stay stopped after its next boot
     #[arg(long)]
     for_shutdown: bool,
-    /// Containers
-    #[arg(value_name = "CONTAINER")]
-    names: Vec<String>,
+    #[command(flatten)]
+    targets: TargetFlags,
 }
 
 /// Stops containers and prints the names given.
@@ -47,15 +33,7 @@ pub fn run(args: StopArgs, engine: &Engine, out: &mut Output) -> Result<Exit> {
         for_shutdown: args.for_shutdown,
         ..StopRequest::default()
     };
-    let selection = Wanted {
-        names: args.names,
-        all: args.all,
-        latest: args.latest,
-        filters: &args.filter,
-        cidfiles: &args.cidfile,
-        ignore_missing: args.ignore,
-    }
-    .selection()?;
+    let selection = args.targets.wanted(false, args.ignore).selection()?;
     let running = [
         ContainerState::Initialized,
         ContainerState::Running,
