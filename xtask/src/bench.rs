@@ -219,7 +219,8 @@ impl Engines {
                 option("tmpdir", "tmp"),
             ])
             .globals(["--cgroup-manager=cgroupfs", "--storage-driver=overlay"])
-            .env("CONTAINERS_CONF", conf);
+            .env("CONTAINERS_CONF", conf)
+            .env("PODMAN_IGNORE_CGROUPSV1_WARNING", "1");
         Ok(Engines {
             minke: scratch::store(&directory.join("minke"), directory),
             podman,

@@ -29,6 +29,7 @@ mkdir -p "$1$2" "$1/old"
 mount --rbind "$2" "$1$2"
 cd "$1"
 pivot_root . old
+cd /
 umount -l /old
 echo ready
 exec sleep infinity
@@ -140,7 +141,8 @@ impl Entered {
         Ok(Program::new(program::need("nsenter")?).globals([
             format!("--target={}", self.holder.id()),
             "--mount".to_owned(),
-            "--wd=/".to_owned(),
+            "--root".to_owned(),
+            "--wd".to_owned(),
             "--".to_owned(),
             name.to_owned(),
         ]))
