@@ -39,6 +39,9 @@ pub struct Globals {
     /// Directory of OCI hooks
     #[arg(long, global = true, value_name = "PATH")]
     pub hooks_dir: Vec<PathBuf>,
+    /// File of mounts that every container gets, in place of the usual ones
+    #[arg(long, global = true, value_name = "PATH", hide = true)]
+    pub default_mounts_file: Option<PathBuf>,
     /// Least severe messages to show: trace, debug, info, warn, error, fatal or panic
     #[arg(long, global = true, value_name = "LEVEL")]
     pub log_level: Option<String>,
@@ -108,6 +111,7 @@ impl Globals {
             ("--runroot", &self.runroot),
             ("--conmon", &self.conmon),
             ("--network-config-dir", &self.network_config_dir),
+            ("--default-mounts-file", &self.default_mounts_file),
         ];
         let texts = [
             ("--runtime", &self.runtime),
@@ -157,6 +161,7 @@ impl Globals {
             network_config_dir: self.network_config_dir.clone(),
             cgroup_manager: self.cgroup_manager.clone(),
             hooks_dirs: (!self.hooks_dir.is_empty()).then(|| self.hooks_dir.clone()),
+            default_mounts_file: self.default_mounts_file.clone(),
             self_exe,
             surroundings,
         })

@@ -1,5 +1,6 @@
 //! From flags to a [`ContainerSpec`], for `run` and `create`.
 
+mod defaults; // what containers.conf says
 mod files; // what is written into it
 pub mod flags; // the flags
 mod mode; // whose namespaces
@@ -9,6 +10,7 @@ pub mod resources; // limits of its control group
 use std::collections::BTreeMap;
 use std::fs;
 
+use minke_engine::ContainerDefaults;
 use minke_runtime_spec::container::{
     ContainerSpec, Dns, ImageVolumes, LogConfig, Mount, MountKind, Namespaces, NetworkMode,
     RestartPolicy, Security, SystemdMode,
@@ -19,7 +21,8 @@ use crate::error::{Error, Result};
 use flags::service::absolute;
 use flags::{ContainerFlags, LifeFlags, PlaceFlags, PrivilegeFlags, ProcessFlags};
 
-/// The container that `flags` and the words after them ask for. `environment` is this process's.
+/// The container that `flags` and the words after them ask for. `environment` is this process's,
+/// `defaults` what counts where they are silent.
 ///
 /// # Errors
 /// If a value is not of its form, or two flags contradict each other.
@@ -27,7 +30,9 @@ pub fn container(
     flags: &ContainerFlags,
     words: &[String],
     environment: &BTreeMap<String, String>,
+    defaults: &ContainerDefaults,
 ) -> Result<ContainerSpec> {
+    let flags = &defaults::filled(flags, defaults);
     let (image, command) = words
         .split_first()
         .ok_or_else(|| Error::refused("an image is needed"))?;
@@ -66,7 +71,7 @@ pub fn container(
         hostname: place.hostname.clone(),
         umask: umask(&flags.process)?,
         namespaces: namespaces(place, network)?,
-        mounts: mounts(place)?,
+        mounts: defaults::mounts(mounts(place)?, defaults)?,
         image_volumes: image_volumes(place.image_volume.as_deref())?,
         volumes_from: parsed(&place.volumes_from, option::volumes_from::parse)?,
         read_only: place.read_only,

@@ -40,7 +40,6 @@ const MISSING_GLOBALS: &[&str] = &[
     "--context",
     "--cpu-profile",
     "--db-backend",
-    "--default-mounts-file",
     "--events-backend",
     "--host",
     "--identity",

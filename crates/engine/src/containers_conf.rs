@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use minke_runtime_spec::option::ulimit::{self, Ulimit};
 use serde::Deserialize;
 
+use crate::container_defaults::ContainerDefaults;
 use crate::error::{Error, Result};
 use crate::options::Surroundings;
 
@@ -30,6 +31,7 @@ pub(crate) struct ContainersConf {
     pub runtime: Option<String>,
     pub runtimes: BTreeMap<String, Vec<PathBuf>>,
     pub hooks_dirs: Option<Vec<PathBuf>>,
+    pub defaults: ContainerDefaults,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -50,6 +52,8 @@ struct Containers {
     env: Option<Vec<String>>,
     default_sysctls: Option<Vec<String>>,
     default_capabilities: Option<Vec<String>>,
+    #[serde(flatten)]
+    defaults: ContainerDefaults,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -98,6 +102,7 @@ impl ContainersConf {
         self.log_driver = containers.log_driver.or(self.log_driver.take());
         self.log_size_max = containers.log_size_max.or(self.log_size_max);
         self.log_tag = containers.log_tag.or(self.log_tag.take());
+        self.defaults.merge(containers.defaults);
         self.stop_timeout = file.engine.stop_timeout.or(self.stop_timeout);
         self.detach_keys = file.engine.detach_keys.or(self.detach_keys.take());
         self.runtime = file.engine.runtime.or(self.runtime.take());
@@ -172,6 +177,14 @@ mod tests {
         assert_eq!(conf.pids_limit, Some(9));
         assert_eq!(conf.runtime.as_deref(), Some("crun"));
         assert_eq!(conf.env["A"], "b");
+        conf.merge("[containers]\npidns = \"host\"\ninit = true")
+            .unwrap();
+        conf.merge("[containers]\npidns = \"private\"").unwrap();
+        let defaults = &conf.defaults;
+        assert_eq!(
+            (defaults.pidns.as_deref(), defaults.init),
+            (Some("private"), Some(true))
+        );
         assert!(
             conf.merge("[containers]\ndefault_ulimits = [\"x\"]")
                 .is_err()

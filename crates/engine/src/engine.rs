@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use minke_storage::Store;
 use minke_sys::cgroup::Cgroups;
 
+use crate::container_defaults::ContainerDefaults;
 use crate::containers_conf::ContainersConf;
 use crate::database::Database;
 use crate::error::{Error, Result};
@@ -84,6 +85,14 @@ impl Engine {
     /// A configuration file that does not parse.
     pub fn detach_keys(&self) -> Result<Option<String>> {
         Ok(self.conf()?.detach_keys.clone())
+    }
+
+    /// What containers.conf says of containers where nothing else is asked.
+    ///
+    /// # Errors
+    /// A configuration file that does not parse.
+    pub fn container_defaults(&self) -> Result<&ContainerDefaults> {
+        Ok(&self.conf()?.defaults)
     }
 
     /// This boot, as records name it.

@@ -35,6 +35,7 @@
 pub type Id = String;
 
 mod container; // containers: one operation a file
+mod container_defaults; // what a container is where nothing is asked
 mod containers_conf; // defaults of containers.conf(5)
 mod database; // what is intended, in SQLite
 mod engine;
@@ -72,6 +73,7 @@ pub use container::top::{
 };
 pub use container::update::{HealthUpdate, UpdateRequest};
 pub use container::wait::{WaitCondition, WaitRequest};
+pub use container_defaults::ContainerDefaults;
 pub use engine::Engine;
 pub use error::{Error, ErrorKind, Result};
 pub use image::list::{ImageSummary, ImagesRequest};

@@ -31,7 +31,12 @@ pub fn run(args: CreateArgs, engine: &Engine, out: &mut Output) -> Result<Exit> 
 
 /// Creates the container that `flags` and `words` ask for; warnings go to stderr.
 pub fn create(flags: &ContainerFlags, words: &[String], engine: &Engine) -> Result<Id> {
-    let spec = spec::container(flags, words, &globals::environment())?;
+    let spec = spec::container(
+        flags,
+        words,
+        &globals::environment(),
+        engine.container_defaults()?,
+    )?;
     let request = flags.create_request()?;
     let show = Show::pull_if_needed(&spec.image, flags.quiet);
     let created = engine.create(&spec, &request, &show)?;

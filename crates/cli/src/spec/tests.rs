@@ -20,7 +20,12 @@ fn read(line: &str) -> Result<ContainerSpec> {
         .expect("flags are known");
     let line = <Line as clap::FromArgMatches>::from_arg_matches(&matches).expect("flags match");
     let environment = BTreeMap::from([("HOME".to_owned(), "/root".to_owned())]);
-    container(&line.flags, &line.words, &environment)
+    container(
+        &line.flags,
+        &line.words,
+        &environment,
+        &ContainerDefaults::default(),
+    )
 }
 
 /// A line of flags and what must hold of the container it asks for.

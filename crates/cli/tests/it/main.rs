@@ -8,6 +8,7 @@ mod scratch; // a store of its own, cleaned up
 mod bad_input; // codes and words for what is wrong
 mod completion; // of command lines, by shells
 mod copy; // cp
+mod defaults; // of configuration files
 mod files; // diff, export, mount, commit
 mod health; // checks
 mod life; // from run to rm

@@ -45,6 +45,7 @@ mod start; // from a record to a running process
 pub(crate) mod stats; // what it uses
 pub(crate) mod status; // what is true now
 pub(crate) mod stop; // politely, then not
+mod subscriptions; // what every container gets of the host
 pub(crate) mod top; // its processes
 mod tree; // its files as it sees them
 pub(crate) mod update; // what may change of one that is there

@@ -174,7 +174,7 @@ impl Engine {
 
     /// The arguments that lead our own binary to the same directories.
     pub(crate) fn same_places(&self) -> Vec<std::ffi::OsString> {
-        vec![
+        let mut words: Vec<std::ffi::OsString> = vec![
             "--root".into(),
             self.places.store.graph_root.clone().into(),
             "--runroot".into(),
@@ -183,7 +183,11 @@ impl Engine {
             self.places.store.driver.clone().into(),
             "--network-config-dir".into(),
             self.places.networks.clone().into(),
-        ]
+        ];
+        if let Some(path) = &self.options.default_mounts_file {
+            words.extend(["--default-mounts-file".into(), path.into()]);
+        }
+        words
     }
 }
 

@@ -307,8 +307,10 @@ impl Engine {
             uid: outside(host.user.uid, &host.uid_mappings),
             gid: outside(host.user.gid, &host.gid_mappings),
         };
+        let mut mounts = self.stage_mounts(&locked.record, root, owner, bundle)?;
+        mounts.extend(self.stage_subscriptions(&mounts, root_outside, bundle)?);
         let mut spec = ContainerSpec {
-            mounts: self.stage_mounts(&locked.record, root, owner, bundle)?,
+            mounts,
             ..config.spec.clone()
         };
         self.add_notify(&locked.record, bundle, &mut spec)?;
