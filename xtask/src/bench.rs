@@ -194,11 +194,7 @@ struct Engines {
 impl Engines {
     fn new(directory: &Path, sid: bool) -> Result<Engines> {
         let conf = directory.join("containers.conf");
-        let text = match sid {
-            true => CONTAINERS_CONF.replace("\"runc\"", "\"crun\""),
-            false => CONTAINERS_CONF.to_owned(),
-        };
-        fs::write(&conf, text)?;
+        fs::write(&conf, CONTAINERS_CONF)?;
         let root = match sid {
             true => {
                 let root = peers::made()?.context("run `cargo xtask peers` first")?;

@@ -1,17 +1,25 @@
 //! `minke ps`.
 
+mod document; // what --format shows
+mod ports; // published and exposed
+mod sort; // --sort
+
 use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
-use minke_engine::{ContainerSummary, Engine, ListRequest, NamespaceIds, PublishedPort};
-use serde_json::{Value, json};
+use minke_engine::{ContainerSummary, Engine, ListRequest, NamespaceIds};
+use serde_json::Value;
 
 use crate::error::{Error, Exit, Result};
 use crate::flag::{integer, unsigned};
 use crate::output::{Output, short_id, size, table, time};
 use crate::targets;
 use crate::template::Format;
+
+use document::{document, fields};
+use ports::ports;
+use sort::Sort;
 
 #[derive(Debug, Args)]
 pub struct PsArgs {
@@ -130,54 +138,6 @@ impl PsArgs {
             namespaces: self.ns || self.format.is_some(),
             external: self.external,
         })
-    }
-}
-
-/// What a list is ordered by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sort {
-    Command,
-    Created,
-    Id,
-    Image,
-    Names,
-    RunningFor,
-    Size,
-    Status,
-}
-
-impl Sort {
-    fn parse(text: &str) -> Result<Self, String> {
-        Ok(match text {
-            "command" => Sort::Command,
-            "created" => Sort::Created,
-            "id" => Sort::Id,
-            "image" => Sort::Image,
-            "names" => Sort::Names,
-            "runningfor" => Sort::RunningFor,
-            "size" => Sort::Size,
-            "status" => Sort::Status,
-            _ => {
-                return Err(format!(
-                    "{text:?} is not a valid value.  Choose from: \"command\", \"created\", \"id\", \"image\", \"names\", \"runningfor\", \"size\", \"status\""
-                ));
-            }
-        })
-    }
-
-    fn apply(self, containers: &mut [ContainerSummary]) {
-        match self {
-            Sort::Command => containers.sort_by(|a, b| a.command.first().cmp(&b.command.first())),
-            Sort::Created => containers.sort_by_key(|container| container.created),
-            Sort::Id => containers.sort_by(|a, b| a.id.cmp(&b.id)),
-            Sort::Image => containers.sort_by(|a, b| a.image.cmp(&b.image)),
-            Sort::Names => containers.sort_by(|a, b| a.name.cmp(&b.name)),
-            Sort::RunningFor => containers.sort_by_key(|container| container.started),
-            Sort::Size => {
-                containers.sort_by_key(|container| container.size.map(|size| size.root_bytes));
-            }
-            Sort::Status => containers.sort_by_key(|container| container.state.as_str()),
-        }
     }
 }
 
@@ -346,233 +306,9 @@ fn capitalized(word: &str) -> String {
     }
 }
 
-/// `0.0.0.0:8080->80/tcp`, then what is only exposed.
-fn ports(container: &ContainerSummary) -> String {
-    let mut texts: Vec<String> = container.ports.iter().map(port).collect();
-    texts.extend(exposed(container));
-    texts.join(", ")
-}
-
-/// `80/tcp`, `8000-8002/udp`: ports that are exposed and not published, neighbours together.
-fn exposed(container: &ContainerSummary) -> Vec<String> {
-    let is_published = |number: u16, protocol: &str| {
-        container.ports.iter().any(|port| {
-            let last = port.container_port.saturating_add(port.range.max(1) - 1);
-            (port.container_port..=last).contains(&number) && port.protocol == protocol
-        })
-    };
-    let mut open: Vec<(&str, u16)> = container
-        .exposed_ports
-        .iter()
-        .flat_map(|(number, protocols)| {
-            protocols
-                .iter()
-                .map(move |protocol| (protocol.as_str(), *number))
-        })
-        .filter(|(protocol, number)| !is_published(*number, protocol))
-        .collect();
-    open.sort();
-    let mut spans: Vec<(&str, u16, u16)> = Vec::new();
-    for (protocol, number) in open {
-        match spans.last_mut() {
-            Some((same, _, last)) if *same == protocol && *last == number.wrapping_sub(1) => {
-                *last = number;
-            }
-            _ => spans.push((protocol, number, number)),
-        }
-    }
-    spans
-        .into_iter()
-        .map(|(protocol, first, last)| match last {
-            last if last == first => format!("{first}/{protocol}"),
-            last => format!("{first}-{last}/{protocol}"),
-        })
-        .collect()
-}
-
-fn port(port: &PublishedPort) -> String {
-    let ip = match port.host_ip.as_str() {
-        "" => "0.0.0.0".to_owned(),
-        ip if ip.contains(':') => format!("[{ip}]"),
-        ip => ip.to_owned(),
-    };
-    let host = span(port.host_port, port.range);
-    let container = span(port.container_port, port.range);
-    format!("{ip}:{host}->{container}/{}", port.protocol)
-}
-
-fn span(first: u16, range: u16) -> String {
-    match range {
-        0 | 1 => first.to_string(),
-        range => format!("{first}-{}", first.saturating_add(range - 1)),
-    }
-}
-
-fn seconds(moment: Option<Timestamp>) -> i64 {
-    moment.map_or(GO_ZERO_SECONDS, Timestamp::as_second)
-}
-
-/// Go's zero time in Unix seconds: what Podman's JSON has for what did not happen.
-const GO_ZERO_SECONDS: i64 = -62_135_596_800;
-
-/// One element of `--format json`.
-fn document(container: &ContainerSummary, now: Timestamp) -> Value {
-    let ports: Vec<Value> = container
-        .ports
-        .iter()
-        .map(|port| {
-            json!({
-                "host_ip": port.host_ip,
-                "container_port": port.container_port,
-                "host_port": port.host_port,
-                "range": port.range,
-                "protocol": port.protocol,
-            })
-        })
-        .collect();
-    let state = container.state.as_str();
-    json!({
-        "AutoRemove": container.auto_remove,
-        "Command": container.command,
-        "CreatedAt": time::ago(container.created, now),
-        "CIDFile": container.cidfile.clone().unwrap_or_default(),
-        "Exited": matches!(state, "exited" | "stopped"),
-        "ExitedAt": seconds(container.finished),
-        "ExitCode": container.exit_code.unwrap_or(0),
-        "ExposedPorts": (!container.exposed_ports.is_empty()).then_some(&container.exposed_ports),
-        "Id": container.id,
-        "Image": container.image,
-        "ImageID": container.image_id,
-        "IsInfra": false,
-        "Labels": container.labels,
-        "Mounts": container.mounts,
-        "Names": [container.name],
-        "Namespaces": namespaces(container),
-        "Networks": container.networks,
-        "Pid": container.pid.unwrap_or(0),
-        "Pod": "",
-        "PodName": "",
-        "Ports": ports,
-        "Restarts": container.restarts,
-        "Size": container.size.map(|size| json!({
-            "rootFsSize": size.root_bytes,
-            "rwSize": size.changes_bytes,
-        })),
-        "StartedAt": seconds(container.started),
-        "State": state,
-        "Status": status(container, now),
-        "Created": container.created.as_second(),
-    })
-}
-
-fn namespaces(container: &ContainerSummary) -> Value {
-    match &container.namespaces {
-        Some(spaces) => json!({
-            "Mnt": spaces.mnt,
-            "Cgroup": spaces.cgroup,
-            "Ipc": spaces.ipc,
-            "Net": spaces.net,
-            "Pidns": spaces.pid,
-            "Uts": spaces.uts,
-            "User": spaces.user,
-        }),
-        None => json!({}),
-    }
-}
-
-/// What templates see: the document, with what people read in place of what programs do.
-fn fields(container: &ContainerSummary, whole: bool, now: Timestamp) -> Value {
-    let document = document(container, now);
-    let mut fields = document.clone();
-    let labels = container.labels.iter();
-    let labels: Vec<String> = labels
-        .map(|(key, value)| format!("{key}={value}"))
-        .collect();
-    let spaces = container.namespaces.clone().unwrap_or_default();
-    let readable = json!({
-        "ID": shown_id(&container.id, whole),
-        "Id": container.id,
-        "Names": container.name,
-        "Command": command(&container.command, whole),
-        "CreatedAt": time::go_text(container.created),
-        "CreatedHuman": time::ago(container.created, now),
-        "RunningFor": time::ago(container.created, now),
-        "Labels": labels.join(","),
-        "ImageID": shown_id(&container.image_id, whole),
-        "Networks": container.networks.join(","),
-        "Ports": ports(container),
-        "Restarts": container.restarts.to_string(),
-        "Size": room(container),
-        "CGROUPNS": spaces.cgroup,
-        "Cgroup": spaces.cgroup,
-        "IPC": spaces.ipc,
-        "MNT": spaces.mnt,
-        "NET": spaces.net,
-        "PIDNS": spaces.pid,
-        "USERNS": spaces.user,
-        "User": spaces.user,
-        "UTS": spaces.uts,
-        "Label()": container.labels,
-        "json()": document,
-    });
-    if let (Value::Object(fields), Value::Object(readable)) = (&mut fields, readable) {
-        fields.extend(readable);
-    }
-    fields
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ports_are_podmans() {
-        let port = |host_ip: &str, range| PublishedPort {
-            host_ip: host_ip.to_owned(),
-            host_port: 8080,
-            container_port: 80,
-            range,
-            protocol: "tcp".to_owned(),
-        };
-        for (published, expected) in [
-            (vec![port("", 1)], "0.0.0.0:8080->80/tcp"),
-            (vec![port("127.0.0.1", 3)], "127.0.0.1:8080-8082->80-82/tcp"),
-            (
-                vec![port("", 1), port("::1", 1)],
-                "0.0.0.0:8080->80/tcp, [::1]:8080->80/tcp",
-            ),
-            (vec![], ""),
-        ] {
-            let container = ContainerSummary {
-                ports: published,
-                ..ContainerSummary::default()
-            };
-            assert_eq!(ports(&container), expected);
-        }
-    }
-
-    #[test]
-    fn exposed_ports_stand_behind_published_ones() {
-        let tcp = || vec!["tcp".to_owned()];
-        let container = ContainerSummary {
-            ports: vec![PublishedPort {
-                host_ip: String::new(),
-                host_port: 8080,
-                container_port: 80,
-                range: 1,
-                protocol: "tcp".to_owned(),
-            }],
-            exposed_ports: [
-                (80, tcp()),
-                (90, tcp()),
-                (91, tcp()),
-                (53, vec!["udp".to_owned()]),
-            ]
-            .into(),
-            ..ContainerSummary::default()
-        };
-        assert_eq!(ports(&container), "0.0.0.0:8080->80/tcp, 90-91/tcp, 53/udp");
-    }
 
     #[test]
     fn commands_are_cut() {
