@@ -39,6 +39,9 @@ pub struct Globals {
     /// Directory of OCI hooks
     #[arg(long, global = true, value_name = "PATH")]
     pub hooks_dir: Vec<PathBuf>,
+    /// Directory of the Container Device Interface, in place of the usual ones
+    #[arg(long, global = true, value_name = "PATH")]
+    pub cdi_spec_dir: Vec<PathBuf>,
     /// File of mounts that every container gets, in place of the usual ones
     #[arg(long, global = true, value_name = "PATH", hide = true)]
     pub default_mounts_file: Option<PathBuf>,
@@ -133,6 +136,9 @@ impl Globals {
         for option in &self.storage_opt {
             words.extend(["--storage-opt".into(), option.into()]);
         }
+        for dir in &self.cdi_spec_dir {
+            words.extend(["--cdi-spec-dir".into(), dir.into()]);
+        }
         for flag in &self.runtime_flag {
             words.extend(["--runtime-flag".into(), flag.into()]);
         }
@@ -161,6 +167,7 @@ impl Globals {
             network_config_dir: self.network_config_dir.clone(),
             cgroup_manager: self.cgroup_manager.clone(),
             hooks_dirs: (!self.hooks_dir.is_empty()).then(|| self.hooks_dir.clone()),
+            cdi_spec_dirs: (!self.cdi_spec_dir.is_empty()).then(|| self.cdi_spec_dir.clone()),
             default_mounts_file: self.default_mounts_file.clone(),
             self_exe,
             surroundings,

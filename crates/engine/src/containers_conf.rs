@@ -31,6 +31,7 @@ pub(crate) struct ContainersConf {
     pub runtime: Option<String>,
     pub runtimes: BTreeMap<String, Vec<PathBuf>>,
     pub hooks_dirs: Option<Vec<PathBuf>>,
+    pub cdi_spec_dirs: Option<Vec<PathBuf>>,
     pub defaults: ContainerDefaults,
 }
 
@@ -61,6 +62,7 @@ struct Containers {
 struct EngineTable {
     stop_timeout: Option<u64>,
     hooks_dir: Option<Vec<PathBuf>>,
+    cdi_spec_dirs: Option<Vec<PathBuf>>,
     detach_keys: Option<String>,
     runtime: Option<String>,
     runtimes: BTreeMap<String, Vec<PathBuf>>,
@@ -107,6 +109,7 @@ impl ContainersConf {
         self.detach_keys = file.engine.detach_keys.or(self.detach_keys.take());
         self.runtime = file.engine.runtime.or(self.runtime.take());
         self.runtimes.extend(file.engine.runtimes);
+        self.cdi_spec_dirs = file.engine.cdi_spec_dirs.or(self.cdi_spec_dirs.take());
         self.hooks_dirs = file.engine.hooks_dir.or(self.hooks_dirs.take());
         Ok(())
     }

@@ -33,6 +33,9 @@ pub struct EngineOptions {
     pub cgroup_manager: Option<String>,
     /// Directories of OCI hooks; `None` takes those configured, or the usual ones.
     pub hooks_dirs: Option<Vec<PathBuf>>,
+    /// Directories of the Container Device Interface; `None` takes those configured, or the usual
+    /// ones.
+    pub cdi_spec_dirs: Option<Vec<PathBuf>>,
     /// The file of mounts for every container; `None` takes the usual ones.
     pub default_mounts_file: Option<PathBuf>,
     /// The minke binary, for the parts it plays by subcommand.

@@ -113,6 +113,18 @@ pub enum Error {
         /// Its path.
         path: String,
     },
+    /// A file of the Container Device Interface is not of its form.
+    #[error("invalid CDI file: {what}")]
+    Cdi {
+        /// What is wrong.
+        what: String,
+    },
+    /// No file names these devices, or two do.
+    #[error("unresolvable CDI devices {}", names.join(", "))]
+    CdiUnresolvable {
+        /// Their names.
+        names: Vec<String>,
+    },
     /// Device rules need a device cgroup.
     #[error("device cgroup rules are not supported in rootless mode or in a user namespace")]
     DeviceRulesRootless,
@@ -156,6 +168,7 @@ impl Error {
             Error::UserUnknown { .. }
             | Error::GroupUnknown { .. }
             | Error::DeviceMissing { .. }
+            | Error::CdiUnresolvable { .. }
             | Error::SeccompMissing { .. } => ErrorKind::NotFound,
             Error::UserFile { .. } => ErrorKind::Io,
             Error::DeviceRulesRootless | Error::ApparmorMissing { .. } => ErrorKind::Unsupported,

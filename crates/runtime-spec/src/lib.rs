@@ -29,6 +29,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod cdi; // devices by name
 pub mod container; // what was asked for
 pub mod generate; // the rules
 pub mod host; // what the engine knows

@@ -6,6 +6,7 @@ mod archive; // an image from busybox
 mod scratch; // a store of its own, cleaned up
 
 mod bad_input; // codes and words for what is wrong
+mod cdi; // devices by name
 mod completion; // of command lines, by shells
 mod copy; // cp
 mod defaults; // of configuration files

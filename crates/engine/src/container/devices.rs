@@ -69,7 +69,7 @@ pub(super) fn expand_directories(devices: &mut Vec<Device>) -> Result<()> {
     Ok(())
 }
 
-fn node(path: &Path) -> io::Result<Option<DeviceNode>> {
+pub(super) fn node(path: &Path) -> io::Result<Option<DeviceNode>> {
     let meta = fs::metadata(path)?;
     let kind = meta.file_type();
     if !kind.is_block_device() && !kind.is_char_device() {

@@ -43,10 +43,8 @@ impl Engine {
     /// Refuses what this engine cannot do yet, before anything is made.
     pub(crate) fn check_supported(&self, spec: &ContainerSpec) -> Result<()> {
         let unsupported = |what: &str| Err(Error::Unsupported { what: what.into() });
-        if let Some(name) = spec.cdi_devices.first() {
-            return Err(Error::invalid(format!(
-                "unresolvable CDI devices {name}: devices by CDI name are not supported"
-            )));
+        if !spec.cdi_devices.is_empty() {
+            self.cdi_edits(&spec.cdi_devices)?;
         }
         if spec.cgroups == CgroupsMode::Split {
             return unsupported("splitting the caller's control group (--cgroups split)");

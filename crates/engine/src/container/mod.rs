@@ -3,6 +3,7 @@
 mod accounts; // passwd and group
 pub(crate) mod again; // stop, and start
 pub(crate) mod attach; // a client's streams and a container's
+mod cdi; // devices by name
 pub(crate) mod cleanup; // what is left to do when a container has ended
 pub(crate) mod clone; // another like it
 pub(crate) mod commit; // an image of it

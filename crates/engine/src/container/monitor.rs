@@ -187,6 +187,9 @@ impl Engine {
         if let Some(path) = &self.options.default_mounts_file {
             words.extend(["--default-mounts-file".into(), path.into()]);
         }
+        for dir in self.options.cdi_spec_dirs.iter().flatten() {
+            words.extend(["--cdi-spec-dir".into(), dir.into()]);
+        }
         words
     }
 }

@@ -315,6 +315,7 @@ impl Engine {
         };
         self.add_notify(&locked.record, bundle, &mut spec)?;
         let mut generated = minke_runtime_spec::generate(&spec, &config.image, &host)?;
+        self.add_cdi_devices(&mut generated.spec, &config.spec.cdi_devices)?;
         self.add_hooks(&mut generated.spec, !config.spec.mounts.is_empty())?;
         self.check_workdir(locked, root, &generated.spec)?;
         let path = bundle.join("config.json");
