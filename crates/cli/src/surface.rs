@@ -22,14 +22,6 @@ const MISSING: &[&str] = &[
     "exec --wait",
     "stop --service",
     "create --init-ctr",
-    "create --override-arch",
-    "create --override-os",
-    "create --override-variant",
-    "create --signature-policy",
-    "run --override-arch",
-    "run --override-os",
-    "run --override-variant",
-    "run --signature-policy",
 ];
 
 /// Global flags that are not here yet or on purpose, as SHORTCOMINGS.md says.

@@ -222,7 +222,7 @@ fn requests_follow_the_flags() {
     assert!(matches!(request.pull.policy, PullPolicy::Missing));
     assert!(request.pull.platform.is_none());
     let mut flags = ContainerFlags::default();
-    flags.source.retry = Some("3".into());
+    flags.source.cert_dir = Some("/c".into());
     let refusal = flags.create_request().unwrap_err().text();
-    assert_eq!(refusal, "--retry is not supported");
+    assert_eq!(refusal, "--cert-dir is not supported");
 }

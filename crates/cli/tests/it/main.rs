@@ -15,6 +15,7 @@ mod health; // checks
 mod life; // from run to rm
 mod limits; // what a container may do and use
 mod logs; // what they wrote
+mod pull; // of images
 mod restart; // started again
 mod robust; // the command dies, the container does not
 mod rootfs; // directories of the host

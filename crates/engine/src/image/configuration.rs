@@ -62,7 +62,12 @@ fn conf_files(dir: &Path) -> Vec<PathBuf> {
 
 /// Reads policy.json: the user's, else the host's. A host without one takes any image, as a
 /// fresh Docker does; one whose file is wrong takes none.
-pub(crate) fn policy(surroundings: &Surroundings) -> Result<Policy> {
+pub(crate) fn policy(surroundings: &Surroundings, asked: Option<&Path>) -> Result<Policy> {
+    if let Some(path) = asked {
+        let text = read(path)?
+            .ok_or_else(|| Error::invalid(format!("open {}: no such file", path.display())))?;
+        return Ok(Policy::parse(&text, &path.display().to_string())?);
+    }
     let mut files = vec![PathBuf::from("/etc/containers/policy.json")];
     if surroundings.uid != 0 {
         let own = surroundings.config_home().join("containers/policy.json");

@@ -16,7 +16,7 @@ impl Engine {
     /// `payload does not match any of the supported image formats`; a damaged image. Images
     /// before that one stay loaded.
     pub fn load(&self, input: &Path, progress: &dyn Progress) -> Result<Vec<String>> {
-        let policy = configuration::policy(&self.options.surroundings)?;
+        let policy = configuration::policy(&self.options.surroundings, None)?;
         let options = CopyOptions::new(policy);
         let scratch = self.temp_dir()?;
         let mut loaded = Vec::new();

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use minke_image::storage::StorageDestination;
 use minke_image::{
@@ -29,6 +30,12 @@ pub struct PullRequest {
     pub authfile: Option<PathBuf>,
     /// Which instance of an index to take.
     pub platform: Option<PlatformRequest>,
+    /// How often a request that failed is made again; `None` takes the usual number.
+    pub retries: Option<u32>,
+    /// The wait before the first of those; it doubles each time.
+    pub retry_delay: Option<Duration>,
+    /// The file of the policy, in place of this user's.
+    pub signature_policy: Option<PathBuf>,
 }
 
 /// When a registry is asked.
@@ -131,7 +138,7 @@ impl Engine {
         progress: &dyn Progress,
     ) -> Result<Found> {
         let around = &self.options.surroundings;
-        let policy = configuration::policy(around)?;
+        let policy = configuration::policy(around, request.signature_policy.as_deref())?;
         let mut options = CopyOptions::new(policy);
         if let Some(platform) = &request.platform {
             options.platform = platform.resolve();
@@ -200,6 +207,8 @@ impl Engine {
             insecure: request.tls_verify == Some(false),
             ..RegistryOptions::default()
         };
+        options.retries = request.retries.unwrap_or(options.retries);
+        options.retry_delay = request.retry_delay.unwrap_or(options.retry_delay);
         options.credentials =
             request
                 .credentials

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use minke_engine::spec::option::duration;
 use minke_engine::{Credentials, PlatformRequest, PullPolicy, PullRequest};
 
 use crate::error::{Error, Result};
@@ -19,12 +20,6 @@ pub struct SourceFlags {
     /// Directory of certificates (not supported)
     #[arg(long, hide = true, value_name = "PATH")]
     pub cert_dir: Option<String>,
-    /// How often a pull is tried again (not supported)
-    #[arg(long, hide = true, value_name = "NUMBER")]
-    pub retry: Option<String>,
-    /// How long to wait before that (not supported)
-    #[arg(long, hide = true, value_name = "DURATION")]
-    pub retry_delay: Option<String>,
     #[command(flatten)]
     pub registry: RegistryFlags,
 }
@@ -38,8 +33,6 @@ impl SourceFlags {
         let asked = [
             ("--decryption-key", !self.decryption_key.is_empty()),
             ("--cert-dir", self.cert_dir.is_some()),
-            ("--retry", self.retry.is_some()),
-            ("--retry-delay", self.retry_delay.is_some()),
         ];
         match asked.iter().find(|(_, given)| *given) {
             Some((name, _)) => Err(Error::refused(format!("{name} is not supported"))),
@@ -55,13 +48,13 @@ pub struct RegistryFlags {
     #[arg(long)]
     pub platform: Option<String>,
     /// Operating system in place of this one
-    #[arg(long)]
+    #[arg(long, alias = "override-os")]
     pub os: Option<String>,
     /// Architecture in place of this one
-    #[arg(long)]
+    #[arg(long, alias = "override-arch")]
     pub arch: Option<String>,
     /// Variant of the architecture
-    #[arg(long)]
+    #[arg(long, alias = "override-variant")]
     pub variant: Option<String>,
     /// Require HTTPS and a valid certificate
     #[arg(long)]
@@ -75,6 +68,15 @@ pub struct RegistryFlags {
     /// File with registries' credentials
     #[arg(long, value_name = "PATH")]
     pub authfile: Option<PathBuf>,
+    /// How often a request that failed is made again; absent is 3 times
+    #[arg(long, value_name = "NUMBER", value_parser = crate::flag::unsigned)]
+    pub retry: Option<u64>,
+    /// How long to wait before that, twice as long each time
+    #[arg(long, value_name = "DURATION")]
+    pub retry_delay: Option<String>,
+    /// File of the policy that says which images are trusted
+    #[arg(long, hide = true, value_name = "PATH")]
+    pub signature_policy: Option<PathBuf>,
 }
 
 impl RegistryFlags {
@@ -89,6 +91,15 @@ impl RegistryFlags {
             credentials: self.creds.as_deref().map(credentials),
             authfile: self.authfile.clone(),
             platform: self.platform()?,
+            retries: self
+                .retry
+                .map(|times| u32::try_from(times).unwrap_or(u32::MAX)),
+            retry_delay: self
+                .retry_delay
+                .as_deref()
+                .map(|text| duration::parse("--retry-delay", text))
+                .transpose()?,
+            signature_policy: self.signature_policy.clone(),
         })
     }
 
