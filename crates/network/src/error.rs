@@ -93,6 +93,16 @@ pub enum Error {
         /// The interface of the network.
         network: String,
     },
+    /// A program that carries a normal user's network refused.
+    #[error("{program} failed with exit code {code}:\n{said}")]
+    Program {
+        /// `pasta` or `slirp4netns`.
+        program: &'static str,
+        /// Its exit code; -1 if a signal ended it.
+        code: i32,
+        /// What it said.
+        said: String,
+    },
     /// A file could not be read, written or understood.
     #[error("cannot {act} {}", path.display())]
     File {
@@ -142,7 +152,10 @@ impl Error {
                 ErrorKind::InUse
             }
             Error::Exhausted { .. } => ErrorKind::Exhausted,
-            Error::PortRefused { .. } | Error::File { .. } | Error::Kernel { .. } => ErrorKind::Io,
+            Error::PortRefused { .. }
+            | Error::Program { .. }
+            | Error::File { .. }
+            | Error::Kernel { .. } => ErrorKind::Io,
         }
     }
 

@@ -17,6 +17,8 @@
 //! ours: nftables asks every table, and one drop decides. A port published on `::1` cannot
 //! be reached from the host's own loopback, since IPv6 has no `route_localnet`.
 //!
+//! A normal user has no bridge: there a program carries the traffic, see [`user`].
+//!
 //! # Example
 //! ```no_run
 //! use std::os::fd::AsFd;
@@ -76,6 +78,7 @@ mod setup;
 mod state;
 mod sysctl;
 mod teardown;
+pub mod user; // pasta and slirp4netns, for a normal user
 
 pub use error::{Error, ErrorKind, Result};
 pub use setup::{SetupRequest, setup};

@@ -26,6 +26,8 @@ pub struct ResolvConf {
 pub struct ResolvRequest {
     /// Servers of the container's networks, asked first.
     pub network_nameservers: Vec<String>,
+    /// Servers inside the network that pass questions on to the host's: asked before those.
+    pub forwarders: Vec<String>,
     /// Search domains of the container's networks.
     pub network_search: Vec<String>,
     /// `--dns`; if any, the host's servers are not used.
@@ -86,6 +88,7 @@ impl ResolvConf {
         if !request.nameservers.is_empty() {
             return request.nameservers.clone();
         }
+        nameservers.extend(request.forwarders.iter().cloned());
         let usable = |server: &&String| request.host_network || is_reachable(server, request.ipv6);
         nameservers.extend(self.nameservers.iter().filter(usable).cloned());
         if nameservers.is_empty() && !request.host_network {
