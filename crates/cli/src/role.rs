@@ -28,7 +28,8 @@ pub fn of(arguments: &[OsString]) -> Option<Role> {
     let part = match arguments.get(1)?.to_str()? {
         "conmon" => Part::Conmon,
         "oci" => Part::Oci,
-        "init" => Part::Init,
+        // `minke init NAME` is a command.
+        "init" if arguments.get(2).is_some_and(|word| word == "--") => Part::Init,
         minke_engine::rootless::KEEPER_ROLE => Part::RootlessKeeper,
         _ => return None,
     };
@@ -107,6 +108,14 @@ mod tests {
             ),
             ("minke oci state x", Some(oci(2))),
             ("minke run conmon", None),
+            ("minke init web", None),
+            (
+                "minke init -- sh",
+                Some(Role {
+                    part: Part::Init,
+                    named_by: 2,
+                }),
+            ),
             ("minke --root conmon ps", None),
             ("minke", None),
             ("", None),

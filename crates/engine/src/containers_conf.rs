@@ -33,6 +33,14 @@ pub(crate) struct ContainersConf {
     pub hooks_dirs: Option<Vec<PathBuf>>,
     pub cdi_spec_dirs: Option<Vec<PathBuf>>,
     pub defaults: ContainerDefaults,
+    /// Where programs are that no user calls, before `$PATH`.
+    pub helper_dirs: Option<Vec<PathBuf>>,
+    /// What carries a normal user's network: `pasta` or `slirp4netns`.
+    pub rootless_network: Option<String>,
+    /// Options of pasta, before those of the command line.
+    pub pasta_options: Vec<String>,
+    /// Options of slirp4netns, `KEY=VALUE`, likewise.
+    pub slirp4netns_options: Vec<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -40,6 +48,14 @@ pub(crate) struct ContainersConf {
 struct File {
     containers: Containers,
     engine: EngineTable,
+    network: Network,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Network {
+    default_rootless_network_cmd: Option<String>,
+    pasta_options: Option<Vec<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -66,6 +82,8 @@ struct EngineTable {
     detach_keys: Option<String>,
     runtime: Option<String>,
     runtimes: BTreeMap<String, Vec<PathBuf>>,
+    helper_binaries_dir: Option<Vec<PathBuf>>,
+    network_cmd_options: Option<Vec<String>>,
 }
 
 impl ContainersConf {
@@ -111,6 +129,17 @@ impl ContainersConf {
         self.runtimes.extend(file.engine.runtimes);
         self.cdi_spec_dirs = file.engine.cdi_spec_dirs.or(self.cdi_spec_dirs.take());
         self.hooks_dirs = file.engine.hooks_dir.or(self.hooks_dirs.take());
+        self.helper_dirs = file.engine.helper_binaries_dir.or(self.helper_dirs.take());
+        let network = file.network;
+        self.rootless_network = network
+            .default_rootless_network_cmd
+            .or(self.rootless_network.take());
+        if let Some(options) = network.pasta_options {
+            self.pasta_options = options;
+        }
+        if let Some(options) = file.engine.network_cmd_options {
+            self.slirp4netns_options = options;
+        }
         Ok(())
     }
 
@@ -124,6 +153,27 @@ impl ContainersConf {
         let searched = usual.into_iter().chain(search.split(':'));
         let searched = searched.map(|dir| PathBuf::from(dir).join(name));
         listed.chain(searched).find(|path| path.is_file())
+    }
+}
+
+/// Where helpers are when no file says so (Podman's list).
+const HELPER_DIRS: [&str; 4] = [
+    "/usr/local/libexec/podman",
+    "/usr/local/lib/podman",
+    "/usr/libexec/podman",
+    "/usr/lib/podman",
+];
+
+impl ContainersConf {
+    /// Where a program is that helps: in the directories for it, then in `search`.
+    pub fn helper_path(&self, name: &str, search: &str) -> Option<PathBuf> {
+        let usual = || HELPER_DIRS.map(PathBuf::from).to_vec();
+        let dirs = self.helper_dirs.clone().unwrap_or_else(usual);
+        let searched = search.split(':').filter(|dir| !dir.is_empty());
+        dirs.into_iter()
+            .chain(searched.map(PathBuf::from))
+            .map(|dir| dir.join(name))
+            .find(|path| path.is_file())
     }
 }
 

@@ -247,6 +247,14 @@ pub enum Error {
         /// The container.
         id: String,
     },
+    /// A normal user's container has no control group here.
+    #[error("{act} is not supported {why}")]
+    WithoutCgroup {
+        /// The command.
+        act: &'static str,
+        /// Podman's words for where it would be.
+        why: &'static str,
+    },
     /// Not there yet, or not on this host.
     #[error("{what} is not supported")]
     Unsupported {
@@ -316,13 +324,14 @@ impl Error {
             | Error::ImageUnknown { .. }
             | Error::DiffUnknown { .. }
             | Error::VolumeUnknown { .. } => ErrorKind::NotFound,
-            Error::NameInUse { .. } | Error::NameTaken { .. } | Error::VolumeExists { .. } => {
-                ErrorKind::NameInUse
-            }
-            Error::ImageInUse { .. }
-            | Error::ImageHasNames { .. }
+            // "container already exists" is Podman's reason, and its exit code follows from that.
+            Error::NameInUse { .. }
+            | Error::NameTaken { .. }
             | Error::HasDependents { .. }
-            | Error::VolumeInUse { .. } => ErrorKind::InUse,
+            | Error::VolumeExists { .. } => ErrorKind::NameInUse,
+            Error::ImageInUse { .. } | Error::ImageHasNames { .. } | Error::VolumeInUse { .. } => {
+                ErrorKind::InUse
+            }
             Error::Running { .. } => ErrorKind::Running,
             Error::Ambiguous { .. }
             | Error::VolumeAmbiguous { .. }
@@ -335,7 +344,7 @@ impl Error {
             Error::CommandNotFound { .. } => ErrorKind::CommandNotFound,
             Error::CommandNotExecutable { .. } => ErrorKind::CommandNotExecutable,
             Error::WorkdirMissing { .. } => ErrorKind::OciPermission,
-            Error::Unsupported { .. } => ErrorKind::Unsupported,
+            Error::Unsupported { .. } | Error::WithoutCgroup { .. } => ErrorKind::Unsupported,
             Error::Path { .. } | Error::System { .. } => ErrorKind::Io,
             Error::Storage(error) => storage_kind(error),
             Error::Image(error) => image_kind(error),

@@ -90,12 +90,9 @@ fn single(text: &str) -> Result<(NetworkMode, Attachment)> {
         ("bridge", _) => NetworkMode::Bridge(Vec::new()),
         ("container", Some(name)) if !name.is_empty() => NetworkMode::Container(name.to_owned()),
         ("ns", Some(path)) if !path.is_empty() => NetworkMode::Path(PathBuf::from(path)),
-        ("pasta", options) => {
-            let options = options.unwrap_or_default().split(',');
-            let options = options.filter(|option| !option.is_empty());
-            NetworkMode::Pasta(options.map(str::to_owned).collect())
-        }
-        ("slirp4netns" | "none" | "host" | "container" | "ns" | "", _) => {
+        ("pasta", options) => NetworkMode::Pasta(between_commas(options)),
+        ("slirp4netns", options) => NetworkMode::Slirp4netns(between_commas(options)),
+        ("none" | "host" | "container" | "ns" | "", _) => {
             return Err(Error::refused(format!(
                 "network mode {text:?} is not supported"
             )));
@@ -107,6 +104,12 @@ fn single(text: &str) -> Result<(NetworkMode, Attachment)> {
         _ => Attachment::default(),
     };
     Ok((mode, asked))
+}
+
+fn between_commas(options: Option<&str>) -> Vec<String> {
+    let options = options.unwrap_or_default().split(',');
+    let options = options.filter(|option| !option.is_empty());
+    options.map(str::to_owned).collect()
 }
 
 /// Reads `--userns`.

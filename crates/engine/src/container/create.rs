@@ -89,6 +89,7 @@ impl Engine {
             None => ImageConfig::default(),
         };
         let mut spec = resolve_spec(spec, &image_config)?;
+        self.decide_network(&mut spec.namespaces.network)?;
         if super::list::command(&spec, &image_config).is_empty() {
             return Err(Error::invalid(
                 "no command or entrypoint provided, and no CMD or ENTRYPOINT from image",

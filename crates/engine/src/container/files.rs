@@ -95,6 +95,10 @@ fn resolv_conf(record: &Record, addresses: &BTreeMap<String, StatusBlock>) -> St
             .network_search
             .extend(block.dns_search_domains.iter().flatten().cloned());
     }
+    if let Some(network) = &record.state.user_network {
+        let servers = network.nameservers.iter();
+        request.forwarders.extend(servers.map(ToString::to_string));
+    }
     request.nameservers.clone_from(&dns.servers);
     request.search.clone_from(&dns.search);
     request.options.clone_from(&dns.options);
@@ -128,6 +132,10 @@ fn hosts(record: &Record, addresses: &BTreeMap<String, StatusBlock>, base: &str)
             own.push(subnet.ipnet.ip());
             gateway = gateway.or(subnet.gateway);
         }
+    }
+    if let Some(network) = &record.state.user_network {
+        own.extend(network.addresses.first());
+        gateway = network.host;
     }
     let host = if is_host_network(record) {
         "127.0.0.1".parse().ok()

@@ -51,9 +51,8 @@ impl Engine {
         }
         self.check_cgroups(spec)?;
         match &spec.namespaces.network {
-            NetworkMode::Pasta(_) => unsupported("the network mode pasta"),
-            NetworkMode::Default | NetworkMode::Bridge(_) if self.places.rootless => unsupported(
-                "a bridge network for a normal user (use --network none or --network host)",
+            NetworkMode::Bridge(_) if self.places.rootless => unsupported(
+                "a bridge network for a normal user (use --network pasta, slirp4netns, none or host)",
             ),
             _ => Ok(()),
         }
@@ -157,6 +156,12 @@ impl Engine {
             host.user = resolve_user(root, spec, &record.config.image)?;
         }
         Ok(host)
+    }
+
+    /// Whether containers have no control groups: a normal user's, where v1 has none to give.
+    pub(super) fn lacks_cgroups(&self) -> Result<bool> {
+        let cgroup = cgroup(self.cgroups()?, self.places.rootless);
+        Ok(self.places.rootless && matches!(cgroup, Cgroup::None))
     }
 
     /// What runs as process 1 before the command: the one asked for, or this binary.

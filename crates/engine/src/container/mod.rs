@@ -50,6 +50,7 @@ mod subscriptions; // what every container gets of the host
 pub(crate) mod top; // its processes
 mod tree; // its files as it sees them
 pub(crate) mod update; // what may change of one that is there
+mod user_network; // pasta and slirp4netns
 pub(crate) mod users; // its user namespace
 pub(crate) mod wait; // for its end
 mod zone; // time zones of the host

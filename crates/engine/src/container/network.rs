@@ -25,6 +25,9 @@ impl Engine {
             NetworkMode::Default => vec![DEFAULT_NETWORK.to_owned()],
             NetworkMode::Bridge(names) if names.is_empty() => vec![DEFAULT_NETWORK.to_owned()],
             NetworkMode::Bridge(names) => names.clone(),
+            NetworkMode::Pasta(_) | NetworkMode::Slirp4netns(_) => {
+                return self.set_up_user_network(locked);
+            }
             _ => return Ok(()),
         };
         let state = &locked.record.state;
@@ -51,6 +54,9 @@ impl Engine {
 
     /// Undoes [`Engine::set_up_network`]; done already is success.
     pub(crate) fn tear_down_network(&self, locked: &mut Locked) -> Result<()> {
+        if locked.record.state.user_network.is_some() {
+            return self.tear_down_user_network(locked);
+        }
         // The monitor's exit command sweeps idle networks; with no monitor nobody else will.
         let monitored = self.living_monitor(&locked.record.state).is_some();
         // With the namespace its interfaces go, on the kernel's own time.
@@ -96,7 +102,7 @@ impl Engine {
     /// Takes a container out of every network, where nothing tells which ones it was in.
     pub(crate) fn leave_all_networks(&self, record: &Record) -> Result<()> {
         if self.places.rootless {
-            return Ok(());
+            return self.leave_user_network(record);
         }
         netns::delete(&self.netns_path(record)?)?;
         let networks = Networks::load(&self.places.networks)?;
@@ -194,7 +200,7 @@ impl Engine {
         Ok(())
     }
 
-    fn netns_path(&self, record: &Record) -> Result<PathBuf> {
+    pub(super) fn netns_path(&self, record: &Record) -> Result<PathBuf> {
         Ok(self.runtime_dir("netns")?.join(&record.id))
     }
 
@@ -245,7 +251,7 @@ fn attachment(record: &Record, network: &str, index: usize) -> PerNetworkOptions
 }
 
 /// The published ports; one without a host port gets a free one.
-fn port_mappings(record: &Record) -> Result<Vec<PortMapping>> {
+pub(super) fn port_mappings(record: &Record) -> Result<Vec<PortMapping>> {
     let mut mappings = Vec::new();
     for port in &record.config.spec.ports {
         let host_ip = port.host_ip;

@@ -10,6 +10,7 @@ impl Engine {
     /// # Errors
     /// [`Error::WrongState`] unless it runs.
     pub fn pause(&self, name: &str) -> Result<String> {
+        self.require_freezer("pause")?;
         let locked = self.find_and_lock(name)?;
         let id = locked.record.id.clone();
         match self.status(&locked.record).0 {
@@ -35,6 +36,7 @@ impl Engine {
     /// # Errors
     /// [`Error::WrongState`] unless it is paused.
     pub fn unpause(&self, name: &str) -> Result<String> {
+        self.require_freezer("unpause")?;
         let locked = self.find_and_lock(name)?;
         let id = locked.record.id.clone();
         if self.status(&locked.record).0 != ContainerState::Paused {
@@ -44,5 +46,13 @@ impl Engine {
         }
         self.runtime(&locked.record)?.set_paused(&id, false)?;
         Ok(id)
+    }
+
+    fn require_freezer(&self, act: &'static str) -> Result<()> {
+        if self.lacks_cgroups()? {
+            let why = "for cgroupv1 rootless containers";
+            return Err(Error::WithoutCgroup { act, why });
+        }
+        Ok(())
     }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::health::StartupState;
 use jiff::Timestamp;
 use minke_network::netavark::{NetworkOptions, StatusBlock};
+use minke_network::user::UserNetwork;
 use minke_runtime_spec::host::IdMapping;
 use minke_runtime_spec::{Clamp, ContainerSpec, ImageConfig};
 use minke_sys::proc::ProcessId;
@@ -96,6 +97,8 @@ pub(crate) struct State {
     pub network: Option<NetworkOptions>,
     /// What they gave.
     pub addresses: BTreeMap<String, StatusBlock>,
+    /// A normal user's network, noted before it is made; what it gave once it is.
+    pub user_network: Option<UserNetwork>,
     /// Who asked it to stop last; it is stopping while that process is there to see to it.
     pub stopper: Option<ProcessId>,
     /// Who wants to start it again once it has ended; while that process is there it is not

@@ -8,7 +8,7 @@ use minke_sys::cgroup::Usage;
 
 use super::record::Record;
 use super::status::ContainerState;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::{Engine, Id};
 
 /// What one container uses at one moment.
@@ -76,8 +76,14 @@ impl StatsSampler<'_> {
     ///
     /// # Errors
     /// The database cannot be read; a container without a control group, unless it is left out
-    /// with `skip_unmeasured`.
+    /// with `skip_unmeasured`. [`Error::WithoutCgroup`] for a normal user on cgroup v1.
     pub fn sample(&mut self, ids: &[Id], skip_unmeasured: bool) -> Result<Vec<ContainerStats>> {
+        if self.engine.lacks_cgroups()? {
+            return Err(Error::WithoutCgroup {
+                act: "stats",
+                why: "in rootless mode without cgroups v2",
+            });
+        }
         let mut samples = Vec::new();
         for id in ids {
             let Some(record) = self.engine.database()?.get(id)? else {

@@ -58,6 +58,8 @@ pub enum NetworkMode {
     None,
     /// Its own, connected by pasta with these options.
     Pasta(Vec<String>),
+    /// Its own, connected by slirp4netns with these options, each `KEY=VALUE`.
+    Slirp4netns(Vec<String>),
     /// The host's.
     Host,
     /// The one at this path.

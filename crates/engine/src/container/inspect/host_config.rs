@@ -198,6 +198,7 @@ fn network_mode(mode: &NetworkMode) -> String {
         NetworkMode::Default | NetworkMode::Bridge(_) => "bridge".into(),
         NetworkMode::None => "none".into(),
         NetworkMode::Pasta(_) => "pasta".into(),
+        NetworkMode::Slirp4netns(_) => "slirp4netns".into(),
         NetworkMode::Host => "host".into(),
         NetworkMode::Path(path) => format!("ns:{}", path.display()),
         NetworkMode::Container(id) => format!("container:{id}"),
