@@ -61,6 +61,10 @@ const PACKAGES: &[Package] = &[
         "slirp4netns",
         "rootless lane: the network of rootless peers",
     ),
+    package(
+        "passt",
+        "rootless and tutorial lanes: pasta, a normal user's network",
+    ),
     package("util-linux", "lanes: unshare, mount, setpriv"),
     package("e2fsprogs", "tests: file systems in files"),
     package("libseccomp2", "tests: the oracle of the seccomp crate"),

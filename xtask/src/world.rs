@@ -27,6 +27,11 @@ mount -t tmpfs -o mode=755 run /run
 mkdir -m 1777 /run/lock
 mount -t tmpfs -o mode=1777 shm /dev/shm
 ip link set lo up
+if [ -c /dev/net/tun ]; then
+    # Open to all, as Debian's udev makes it; only here.
+    mknod -m 666 "$TMPDIR/tun" c 10 200
+    mount --bind "$TMPDIR/tun" /dev/net/tun
+fi
 code=0
 "$@" || code=$?
 exit $code

@@ -17,6 +17,7 @@ mod rootless; // a normal user
 mod snapshot; // stores and the network, compared
 mod store; // one store, several engines
 mod templates; // --format, beside podman
+mod tutorial; // what tutorials teach, as typed
 mod users; // user namespaces, hooks, init
 mod volume; // volumes and what else is mounted
 
@@ -61,6 +62,7 @@ const LANES: &[(&str, &[Case])] = &[
     ("kill", kill::CASES),
     ("leak", leak::CASES),
     ("rootless", rootless::CASES),
+    ("tutorial", tutorial::CASES),
     ("volume", volume::CASES),
     ("config", config::CASES),
     ("codes", codes::CASES),

@@ -1,4 +1,4 @@
-//! A normal user: own store, user namespace, networks none and host.
+//! A normal user: own store, user namespace, networks none, host, pasta and slirp4netns.
 //!
 //! The user exists only in this world, whose `/etc` is a copy.
 
@@ -25,12 +25,15 @@ cases![
     ids_come_from_subuid,
     podman_lists_what_the_user_pulled,
     refusals_as_a_normal_user,
+    pasta_carries_the_network,
+    slirp4netns_carries_the_network,
+    a_killed_pasta_is_replaced_by_a_start,
 ];
 
 const NAME: &str = "minke-sailor";
 
 /// A throw-away user, with ids to map and a runtime directory.
-struct User<'a> {
+pub struct User<'a> {
     ground: &'a Ground,
     uid: u32,
     home: PathBuf,
@@ -38,7 +41,7 @@ struct User<'a> {
 
 impl<'a> User<'a> {
     /// Makes the user, or takes it as an earlier case left it, with an empty home.
-    fn new(ground: &'a Ground) -> Result<User<'a>> {
+    pub fn new(ground: &'a Ground) -> Result<User<'a>> {
         let home = ground.directory().join("sailor");
         if uid_of(NAME)?.is_none() {
             Program::new(need("useradd")?).ok([
@@ -51,6 +54,7 @@ impl<'a> User<'a> {
             give_subordinate_ids()?;
         }
         let uid = uid_of(NAME)?.context("useradd made no user")?;
+        connect_world()?;
         for directory in [home.clone(), home.join("run"), home.join("shared")] {
             fs::create_dir_all(&directory)?;
             fs::set_permissions(&directory, PermissionsExt::from_mode(0o700))?;
@@ -59,7 +63,8 @@ impl<'a> User<'a> {
         Ok(User { ground, uid, home })
     }
 
-    fn program(&self, program: Program) -> Program {
+    /// `program` as this user runs it.
+    pub fn program(&self, program: Program) -> Program {
         program
             .user(self.uid, self.uid, &self.home)
             .env("HOME", &self.home)
@@ -69,11 +74,12 @@ impl<'a> User<'a> {
     }
 
     /// minke with the default stores of this user.
-    fn minke(&self) -> Program {
+    pub fn minke(&self) -> Program {
         self.program(Program::new(&self.ground.binaries.minke))
     }
 
-    fn pull(&self) -> Result<()> {
+    /// Pulls the web image into the user's store.
+    pub fn pull(&self) -> Result<()> {
         self.minke()
             .ok([
                 "pull",
@@ -100,6 +106,36 @@ impl Drop for User<'_> {
         }
         let _ = fs::remove_dir_all(&self.home);
     }
+}
+
+/// An address of this world towards the outside, and one out there (documentation's own).
+const WORLD: &str = "198.51.100.2";
+const OUTSIDE: &str = "198.51.100.1";
+
+/// Gives the world an outside, with a default route to it: pasta copies the host's addresses, and
+/// this world has but a loopback device. Out there a web server answers `outside`.
+fn connect_world() -> Result<()> {
+    let ip = Program::new(need("ip")?);
+    if ip.call(["link", "show", "outward"])?.code == 0 {
+        return Ok(());
+    }
+    let call = |line: &str| ip.ok(line.split(' ')).map(drop);
+    call("netns add outside")?;
+    call("link add outward type veth peer name inward netns outside")?;
+    call(&format!("addr add {WORLD}/24 dev outward"))?;
+    call("link set outward up")?;
+    call("-n outside link set lo up")?;
+    call("-n outside link set inward up")?;
+    call(&format!("-n outside addr add {OUTSIDE}/24 dev inward"))?;
+    call(&format!("route add default via {OUTSIDE}"))?;
+    let site = std::env::temp_dir().join("outside");
+    fs::create_dir_all(&site)?;
+    fs::write(site.join("index.html"), "outside\n")?;
+    let serve = format!(
+        "netns exec outside busybox httpd -p {OUTSIDE}:80 -h {}",
+        fixture::text(&site)?
+    );
+    call(&serve)
 }
 
 fn uid_of(name: &str) -> Result<Option<u32>> {
@@ -328,5 +364,143 @@ fn refusals_as_a_normal_user(ground: &Ground) -> Result<Outcome> {
     user.minke()
         .refuses(&["stop", "nobody"], 125, &["no such container"])?;
     ensure!(user.minke().ok(["ps", "-a", "-q"])?.is_empty());
+    Ok(Passed)
+}
+
+/// The network of a normal user as `mode` makes it: a published port, the way out, names, the
+/// host's closed loopback, and an end that leaves nothing.
+fn network(ground: &Ground, mode: &str, nameserver: &str) -> Result<()> {
+    let user = User::new(ground)?;
+    user.pull()?;
+    let minke = user.minke();
+    let network = format!("--network={mode}");
+    let run = ["run", "-d", "--name=net", "-p=127.0.0.1:8081:80", &network];
+    minke.ok([&run[..], &[&ground.image()]].concat())?;
+    let curl = user.program(Program::new(need("curl")?));
+    until("the published port answers", PATIENCE, || {
+        let answer = curl.call(["-sf", "http://127.0.0.1:8081/"])?;
+        Ok((answer.stdout == fixture::GREETING).then_some(()))
+    })?;
+    let exec = |command: &[&str]| minke.call([&["exec", "net"], command].concat());
+    let get = get_by_nc(OUTSIDE, 80);
+    let got = exec(&["sh", "-c", &get])?;
+    ensure!(got.stdout.ends_with("outside\n"), "the outside: {got}");
+    let names = exec(&["cat", "/etc/resolv.conf"])?;
+    let first = names
+        .stdout
+        .lines()
+        .find(|line| line.starts_with("nameserver"));
+    ensure!(
+        first == Some(&format!("nameserver {nameserver}")),
+        "{names}"
+    );
+    let shown = minke.ok(["inspect", "--format={{.HostConfig.NetworkMode}}", "net"])?;
+    ensure!(shown == mode, "its mode is {shown}");
+    minke.ok(["restart", "--time=5", "net"])?;
+    until("the port answers again", PATIENCE, || {
+        let answer = curl.call(["-sf", "http://127.0.0.1:8081/"])?;
+        Ok((answer.code == 0).then_some(()))
+    })?;
+    minke.ok(["rm", "--force", "--time=0", "net"])?;
+    nobody_carries(&user)?;
+    let answer = curl.call(["-sf", "http://127.0.0.1:8081/"])?;
+    ensure!(answer.code == 7, "somebody still listens: {answer}");
+    Ok(())
+}
+
+/// Asks a web server in the shell of a container; busybox's wget wants libraries for names. What is
+/// sent ends late: pasta of 2023 does not carry a connection that is half closed.
+fn get_by_nc(address: &str, port: u16) -> String {
+    format!(r"{{ printf 'GET / HTTP/1.0\r\n\r\n'; sleep 1; }} | timeout 5 nc {address} {port}")
+}
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// No program carries a network of the user's any more.
+fn nobody_carries(user: &User<'_>) -> Result<()> {
+    until("pasta and slirp4netns are gone", PATIENCE, || {
+        let left = carriers(user)?;
+        Ok(left.is_empty().then_some(()))
+    })
+}
+
+fn carriers(user: &User<'_>) -> Result<Vec<u32>> {
+    let mut found = Vec::new();
+    for (pid, _) in processes()? {
+        let process = PathBuf::from(format!("/proc/{pid}"));
+        let name = fs::read_to_string(process.join("comm")).unwrap_or_default();
+        let named = name.starts_with("pasta") || name.starts_with("slirp4netns");
+        let line = fs::read(process.join("cmdline")).unwrap_or_default();
+        let theirs = fs::metadata(&process).is_ok_and(|data| data.uid() == user.uid);
+        if named && !line.is_empty() && theirs {
+            found.push(pid.to_string().parse()?);
+        }
+    }
+    Ok(found)
+}
+
+fn pasta_carries_the_network(ground: &Ground) -> Result<Outcome> {
+    if crate::program::find("pasta").is_none() {
+        return Ok(Outcome::Skipped("pasta is not installed".into()));
+    }
+    network(ground, "pasta", "169.254.1.1")?;
+    let user = User::new(ground)?;
+    user.pull()?;
+    // A port of the host's loopback, opened to the container by name only.
+    let site = user.home.join("shared");
+    fs::write(site.join("index.html"), "loopback")?;
+    let port = "127.0.0.1:8082";
+    Program::new(need("busybox")?).ok(["httpd", "-p", port, "-h", fixture::text(&site)?])?;
+    let get = |network: &str| {
+        let run = ["run", "--rm", network, &ground.image()];
+        let get = get_by_nc("127.0.0.1", 8082);
+        user.minke().call([&run[..], &["sh", "-c", &get]].concat())
+    };
+    let open = get("--network=pasta:-T,8082")?;
+    ensure!(open.stdout.ends_with("loopback"), "{open}");
+    let closed = get("--network=pasta")?;
+    ensure!(
+        closed.code != 0 && closed.stdout.is_empty(),
+        "the host's loopback is open: {closed}"
+    );
+    nobody_carries(&user)?;
+    Ok(Passed)
+}
+
+fn slirp4netns_carries_the_network(ground: &Ground) -> Result<Outcome> {
+    if crate::program::find("slirp4netns").is_none() {
+        return Ok(Outcome::Skipped("slirp4netns is not installed".into()));
+    }
+    network(ground, "slirp4netns", "10.0.2.3")?;
+    let user = User::new(ground)?;
+    user.pull()?;
+    let run = ["run", "--rm", "--network=slirp4netns:speed=9"];
+    let image = ground.image();
+    let line = [&run[..], &[&image, "true"]].concat();
+    user.minke()
+        .refuses(&line, 126, &["speed=9", "no such option"])?;
+    nobody_carries(&user)?;
+    Ok(Passed)
+}
+
+fn a_killed_pasta_is_replaced_by_a_start(ground: &Ground) -> Result<Outcome> {
+    if crate::program::find("pasta").is_none() {
+        return Ok(Outcome::Skipped("pasta is not installed".into()));
+    }
+    let user = User::new(ground)?;
+    user.pull()?;
+    let minke = user.minke();
+    minke.ok(["run", "-d", "--name=net", "-p=8083:80", &ground.image()])?;
+    for pid in carriers(&user)? {
+        Program::new("/bin/kill").ok(["-9", &pid.to_string()])?;
+    }
+    minke.ok(["restart", "--time=5", "net"])?;
+    let curl = user.program(Program::new(need("curl")?));
+    until("the port answers again", PATIENCE, || {
+        let answer = curl.call(["-sf", "http://127.0.0.1:8083/"])?;
+        Ok((answer.code == 0).then_some(()))
+    })?;
+    minke.ok(["rm", "--force", "--time=0", "net"])?;
+    nobody_carries(&user)?;
     Ok(Passed)
 }
