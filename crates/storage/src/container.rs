@@ -124,6 +124,8 @@ pub struct CreateContainer {
     pub image: Option<ImageId>,
     /// The id of its layer; `None` takes a new one.
     pub layer: Option<LayerId>,
+    /// The layer to put its own upon; `None` takes the image's topmost.
+    pub parent: Option<LayerId>,
     /// Names of its layer.
     pub layer_names: Vec<String>,
     /// Text kept for the caller. Podman keeps JSON with `image-name`, `image-id`, `name` and
@@ -135,7 +137,7 @@ pub struct CreateContainer {
     pub mount_label: String,
     /// Whether it may be lost with the power: nothing of it is synced then.
     pub volatile: bool,
-    /// User ids of its namespace, recorded only.
+    /// User ids of its namespace: what is written to its layer has these owners.
     pub uid_map: Vec<IdMap>,
     /// Group ids of its namespace, recorded only.
     pub gid_map: Vec<IdMap>,

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use crate::mapped::is_unnamed;
 use crate::tempdir::remove_tree;
 use crate::{
     Container, ContainerId, Containers, Error, Image, ImageId, Images, Index, LayerId, Layers,
@@ -91,6 +92,13 @@ fn unneeded_layers(
         .collect();
     let mut unneeded = image.mapped_top_layers.clone();
     unneeded.retain(|id| layers.get(id).is_some());
+    if let Some(top) = image.top_layer.as_ref().and_then(|id| layers.get(id)) {
+        let unnamed = layers.iter().filter(|layer| {
+            let is_used = children.contains_key(&layer.id);
+            !is_used && is_unnamed(layer, top, images)
+        });
+        unneeded.extend(unnamed.map(|layer| layer.id.clone()));
+    }
     let mut next = image.top_layer.as_ref();
     while let Some(layer) = next.and_then(|id| layers.get(id)) {
         let has_others = children

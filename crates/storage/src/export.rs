@@ -6,7 +6,7 @@ use minke_sys::rooted::Root;
 use rustix::fs::OFlags;
 
 use crate::tar::split::{CRC, Piece, SplitReader};
-use crate::{Error, LayerId, Record, Result, Store, pack};
+use crate::{Error, Layer, LayerId, Record, Result, Store, mapped, pack};
 
 /// How a layer is given back as a tar stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,15 +22,15 @@ impl Store {
     ///
     /// An image's layer gives the bytes it was unpacked from, each file checked against the
     /// checksum recorded then; a container's gives what it changed so far, with whiteouts, in
-    /// the order of names.
+    /// the order of names, and with the owners that its user namespace sees.
     ///
     /// # Errors
     /// [`Error::LayerUnknown`]; [`Error::LayerModified`] if a file is not as it was unpacked,
     /// by when part of the stream is written; [`Error::Io`] also if `output` fails.
     pub fn export_layer(&self, id: &LayerId, output: &mut dyn Write) -> Result<LayerExport> {
-        if self.layers()?.get(id).is_none() {
-            return Err(crate::Layer::unknown(id.as_str()));
-        }
+        let layers = self.layers()?;
+        let layer = layers.get(id).ok_or_else(|| Layer::unknown(id.as_str()))?;
+        let owners = mapped::from_record(&layer.uid_map, &layer.gid_map);
         let changes = self.inner().driver().changes(id);
         let root = Root::open_dir(&changes).map_err(Error::io("open", &changes))?;
         let split = self.inner().split_path(id);
@@ -46,7 +46,8 @@ impl Store {
                 Ok(LayerExport::Original)
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                pack::write_changes(&root, self.options().in_user_namespace, output)
+                let in_user_namespace = self.options().in_user_namespace;
+                pack::write_changes(&root, in_user_namespace, owners, output)
                     .map_err(Error::io("export", changes))?;
                 Ok(LayerExport::Equivalent)
             }

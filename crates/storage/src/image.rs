@@ -304,6 +304,16 @@ impl<'s> Images<'s> {
         self.save()
     }
 
+    /// Adds a layer that stands for the image's topmost with other owners.
+    pub(crate) fn add_mapped_top_layer(&mut self, id: &ImageId, layer: LayerId) -> Result<()> {
+        self.index
+            .get_mut(id.as_str())?
+            .0
+            .mapped_top_layers
+            .push(layer);
+        self.save()
+    }
+
     /// Replaces the text kept for the caller.
     ///
     /// # Errors

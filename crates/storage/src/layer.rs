@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::ops::Deref;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use minke_sys::atomic::Durability;
 use serde::{Deserialize, Serialize};
@@ -8,6 +9,7 @@ use serde_json::Value;
 
 use crate::index::{Entry, Index, Place, Record};
 use crate::lastwrite::Held;
+use crate::mapped;
 use crate::record::{IdMap, Timestamp, Unknown, deduplicate};
 use crate::stage::LayerStage;
 use crate::store::Inner;
@@ -208,7 +210,10 @@ pub struct CommitRequest {
     pub mount_label: String,
     /// Whether the record may be lost with the power.
     pub volatile: bool,
-    /// Ids of the user namespace it is for; overlay needs none.
+    /// The layer it stands for, with other owners: it is put upon that one's directory, and
+    /// its record has that one's digests.
+    pub template: Option<LayerId>,
+    /// Ids of the user namespace it is for.
     pub uid_map: Vec<IdMap>,
     /// As `uid_map`, for groups.
     pub gid_map: Vec<IdMap>,
@@ -225,6 +230,7 @@ impl CommitRequest {
             expected_diff_id: None,
             mount_label: String::new(),
             volatile: false,
+            template: None,
             uid_map: Vec::new(),
             gid_map: Vec::new(),
         }
@@ -251,7 +257,23 @@ impl CommitRequest {
         self
     }
 
-    fn record(self, stage: &LayerStage) -> Layer {
+    fn record(self, stage: &LayerStage, template: Option<&Layer>) -> Layer {
+        let mut record = self.own_record(stage);
+        if let Some(template) = template {
+            record
+                .compressed_digest
+                .clone_from(&template.compressed_digest);
+            record.compressed_size = template.compressed_size;
+            record.diff_id.clone_from(&template.diff_id);
+            record.diff_size = template.diff_size;
+            record.compression = template.compression;
+            record.uids.clone_from(&template.uids);
+            record.gids.clone_from(&template.gids);
+        }
+        record
+    }
+
+    fn own_record(self, stage: &LayerStage) -> Layer {
         let summary = stage.summary();
         let diff_id = summary.map(|summary| summary.diff_id.clone());
         let size = summary.map(|summary| summary.size.cast_signed());
@@ -359,21 +381,28 @@ impl<'s> Layers<'s> {
             if !places.contains(&place) {
                 places.push(place);
             }
-            let record = request.record(&stage);
-            stages.push((stage, record.id.clone(), record.parent.clone()));
+            let template = request.template.clone();
+            let like = template.as_ref().and_then(|id| self.index.get(id));
+            let record = request.record(&stage, like);
+            let below = template.clone().or_else(|| record.parent.clone());
+            stages.push((stage, record.id.clone(), below, template));
             self.index.entries.push(Entry { record, place });
         }
         // Recorded as incomplete first, so that whoever comes after our death removes it.
         self.save_all(&places, Durability::Ordered)?;
-        for (stage, id, parent) in &mut stages {
+        for (stage, id, below, template) in &mut stages {
             let split = self.inner.split_path(id);
-            stage.install(self.inner.driver(), id, parent.as_ref(), &split)?;
+            stage.install(self.inner.driver(), id, below.as_ref(), &split)?;
+            if let Some(template) = template {
+                self.copy_split(template, &split)?;
+                self.give_root(id)?;
+            }
         }
         if self.inner.is_durable() && places.contains(&Place::Stable) {
             self.inner.driver().sync()?;
         }
         let mut layers = Vec::new();
-        for (_, id, _) in &stages {
+        for (_, id, ..) in &stages {
             let (record, _) = self.index.get_mut(id.as_str())?;
             record.flags.remove(INCOMPLETE);
             layers.push(record.clone());
@@ -393,14 +422,15 @@ impl<'s> Layers<'s> {
                 id: request.id.clone(),
             });
         }
-        if let Some(parent) = &request.parent
-            && !self
+        for below in request.parent.iter().chain(&request.template) {
+            if !self
                 .index
                 .entries
                 .iter()
-                .any(|entry| entry.record.id == *parent)
-        {
-            return Err(Layer::unknown(parent.as_str()));
+                .any(|entry| entry.record.id == *below)
+            {
+                return Err(Layer::unknown(below.as_str()));
+            }
         }
         for name in &request.names {
             if let Some(holder) = self.index.by_name(name) {
@@ -421,6 +451,29 @@ impl<'s> Layers<'s> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Keeps how `template` came, of which `split` is to be a copy; nothing where that is not known.
+    fn copy_split(&self, template: &LayerId, split: &Path) -> Result<()> {
+        match std::fs::copy(self.inner.split_path(template), split) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::io("write", split)(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whose the root of a layer with mapped owners is: the driver gives it the owner below.
+    fn give_root(&mut self, id: &LayerId) -> Result<()> {
+        let path = self.inner.driver().changes(id);
+        let stat = std::fs::metadata(&path).map_err(Error::io("read", &path))?;
+        let (layer, _) = self.index.get_mut(id.as_str())?;
+        let map = mapped::from_record(&layer.uid_map, &layer.gid_map).unwrap_or_default();
+        let owner = map.user(stat.uid()).zip(map.group(stat.gid()));
+        let Some((uid, gid)) = owner else {
+            return Ok(());
+        };
+        std::os::unix::fs::chown(&path, Some(uid), Some(gid)).map_err(Error::io("change", path))
     }
 
     /// Takes back what a failed commit did; what cannot be taken back stays incomplete.

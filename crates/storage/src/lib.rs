@@ -16,7 +16,7 @@
 //!
 //! # Limits
 //! Overlay is the only driver. No quota, no composefs, no additional image stores, no mount
-//! program, no id-shifted layers.
+//! program.
 //!
 //! # Example
 //! ```no_run
@@ -62,6 +62,7 @@ mod image; // image records and their life
 mod index; // the JSON files of records
 mod lastwrite; // lock files and the token of the last writer
 mod layer; // layer records and their life
+mod mapped; // an image's files with other owners
 mod mountpoints; // which layers are mounted, and how often
 mod options;
 mod pack; // files as a tar stream

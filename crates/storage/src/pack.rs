@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
+use minke_sys::idmap::IdMap;
 use minke_sys::rooted::{self, Root};
 use minke_sys::xattr;
 use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, Stat};
@@ -40,6 +41,7 @@ const KERNELS_OWN: &[u64] = &[
 pub(crate) fn write_changes(
     root: &Root,
     in_user_namespace: bool,
+    owners: Option<IdMap>,
     output: &mut dyn Write,
 ) -> io::Result<()> {
     let prefix = if in_user_namespace {
@@ -50,6 +52,7 @@ pub(crate) fn write_changes(
     let mut packer = Packer {
         marks: Some(prefix),
         whole_seconds: true,
+        owners: owners.map(|map| map.inverted()),
         device: None,
         links: HashMap::new(),
         output,
@@ -69,6 +72,8 @@ pub struct Packer<'o> {
     marks: Option<&'static str>,
     /// Times lose what is less than a second.
     whole_seconds: bool,
+    /// From the owners on disk to those written.
+    owners: Option<IdMap>,
     /// The file system that the walk began on.
     device: Option<u64>,
     /// The first name of each file that has several.
@@ -82,6 +87,7 @@ impl<'o> Packer<'o> {
         Self {
             marks: None,
             whole_seconds: false,
+            owners: None,
             device: None,
             links: HashMap::new(),
             output,
@@ -93,6 +99,14 @@ impl<'o> Packer<'o> {
     #[must_use]
     pub fn whole_seconds(mut self) -> Self {
         self.whole_seconds = true;
+        self
+    }
+
+    /// Writes the owners that files have inside a user namespace with this mapping; one that is
+    /// not mapped stays the number it is.
+    #[must_use]
+    pub fn inside(mut self, map: Option<&IdMap>) -> Self {
+        self.owners = map.map(IdMap::inverted);
         self
     }
 
@@ -144,6 +158,10 @@ impl<'o> Packer<'o> {
         let mut entry = describe(stat, kind, name);
         if self.whole_seconds {
             entry.mtime.1 = 0;
+        }
+        if let Some(owners) = &self.owners {
+            entry.uid = owners.user(entry.uid).unwrap_or(entry.uid);
+            entry.gid = owners.group(entry.gid).unwrap_or(entry.gid);
         }
         entry
     }
@@ -285,7 +303,7 @@ impl<'o> Packer<'o> {
         let directory = &path[..path.len() - name.len()];
         let name = if prefix == b".wh." { name } else { b"" };
         let path = [directory, prefix, name].concat();
-        let mut entry = describe(stat, Kind::File, path);
+        let mut entry = self.describe(stat, Kind::File, path);
         (entry.mode, entry.stored, entry.device) = (0, 0, (0, 0));
         entry.mtime.1 = 0;
         self.output.write_all(&writer::header_blocks(&entry))

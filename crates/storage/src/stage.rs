@@ -97,6 +97,20 @@ impl LayerStage {
         Ok(self.summary.insert(summary).clone())
     }
 
+    /// Where its files go, for one that is filled otherwise than by [`LayerStage::apply`].
+    pub(crate) fn directory(&self) -> &Path {
+        &self.changes
+    }
+
+    /// Makes the files survive a loss of power, if the store is a durable one.
+    pub(crate) fn sync(&self) -> Result<()> {
+        if !self.durable {
+            return Ok(());
+        }
+        let changes = File::open(&self.changes).map_err(Error::io("open", &self.changes))?;
+        rustix::fs::syncfs(&changes).map_err(Error::io("sync", &self.changes))
+    }
+
     /// What was applied, if anything was.
     pub fn summary(&self) -> Option<&DiffSummary> {
         self.summary.as_ref()

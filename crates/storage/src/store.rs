@@ -255,9 +255,10 @@ impl Store {
     pub fn create_container(&mut self, request: CreateContainer) -> Result<Container> {
         let stage = self.stage()?;
         let mut layers = Layers::lock(&self.inner)?;
-        let parent = match &request.image {
-            Some(image) => self.image(image)?.top_layer,
-            None => None,
+        let parent = match (&request.parent, &request.image) {
+            (Some(parent), _) => Some(parent.clone()),
+            (None, Some(image)) => self.image_record(image)?.top_layer,
+            (None, None) => None,
         };
         let layer = match &request.layer {
             Some(layer) => layer.clone(),
@@ -284,7 +285,7 @@ impl Store {
         created
     }
 
-    fn image(&self, id: &ImageId) -> Result<Image> {
+    pub(crate) fn image_record(&self, id: &ImageId) -> Result<Image> {
         self.images()?
             .get(id)
             .cloned()
@@ -310,7 +311,11 @@ impl Store {
             .label
             .as_deref()
             .or(Some(layer.mount_label.as_str()));
-        self.inner.driver.mount(id, request, label)?;
+        let request = MountRequest {
+            id_map: request.id_map.clone().or_else(|| shift(&layers, layer)),
+            ..request.clone()
+        };
+        self.inner.driver.mount(id, &request, label)?;
         if let Err(error) = points.set(id.as_str(), &path, 1) {
             if let Err(error) = self.inner.driver.unmount(id) {
                 tracing::warn!(%error, layer = %id, "cannot unmount");
@@ -376,15 +381,17 @@ impl Store {
     /// [`Error::LayerUnknown`], [`Error::Mount`].
     pub fn view(&self, id: &LayerId) -> Result<Root> {
         let (_held, layers) = self.inner.layers.read_locked()?;
-        if layers.get(id).is_none() {
-            return Err(Layer::unknown(id.as_str()));
-        }
+        let layer = layers.get(id).ok_or_else(|| Layer::unknown(id.as_str()))?;
         let path = self.inner.driver.mount_point(id);
         let points = self.inner.mount_points.lock()?;
         if points.get(id.as_str()) > 0 && crate::driver::is_mount(&path) {
             return Root::open_dir(&path).map_err(Error::io("open", path));
         }
-        self.inner.driver.view(id).map(Root::from_fd)
+        let id_map = shift(&layers, layer);
+        self.inner
+            .driver
+            .view(id, id_map.as_ref())
+            .map(Root::from_fd)
     }
 
     /// How often the layer is mounted, by what is recorded.
@@ -426,4 +433,15 @@ fn make_directory(path: &Path) -> Result<()> {
         .mode(0o700)
         .create(path)
         .map_err(Error::io("create", path))
+}
+
+/// How what is below a layer has to be shown: through the layer's mapping, unless it has these
+/// owners on disk.
+fn shift(layers: &Index<Layer>, layer: &Layer) -> Option<minke_sys::idmap::IdMap> {
+    let parent = layer.parent.as_ref().and_then(|id| layers.get(id))?;
+    let is_plain = parent.uid_map.is_empty() && parent.gid_map.is_empty();
+    let is_image = layer.diff_id.is_some();
+    (is_plain && !is_image)
+        .then(|| crate::mapped::from_record(&layer.uid_map, &layer.gid_map))
+        .flatten()
 }

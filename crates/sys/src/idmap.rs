@@ -37,6 +37,23 @@ impl IdMap {
         outside(&self.groups, id)
     }
 
+    /// The way back: from ids outside to those inside.
+    #[must_use]
+    pub fn inverted(&self) -> Self {
+        let swap = |ranges: &[Range]| {
+            let swapped = ranges.iter().map(|range| Range {
+                inside: range.outside,
+                outside: range.inside,
+                size: range.size,
+            });
+            swapped.collect()
+        };
+        Self {
+            users: swap(&self.users),
+            groups: swap(&self.groups),
+        }
+    }
+
     /// A user namespace with these mappings and nobody in it.
     ///
     /// # Errors
@@ -108,6 +125,8 @@ mod tests {
     fn ids_are_mapped() {
         assert_eq!(map().user(5), Some(100_005));
         assert_eq!(map().group(1000), None);
+        assert_eq!(map().inverted().user(100_005), Some(5));
+        assert_eq!(map().inverted().user(5), None);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
+use crate::idmap::IdMap;
 use crate::xattr;
 
 /// Directories nested deeper than this are refused: the walk recurses.
@@ -37,14 +38,29 @@ pub fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> io::Result<()> {
     Copy::default().directory(from, to, 0)
 }
 
+/// As [`copy`], the directory itself too, each owner mapped: `owners` tells whose id outside
+/// one inside is.
+///
+/// # Errors
+/// As [`copy`]; an owner that is not mapped.
+pub fn copy_mapped(from: BorrowedFd<'_>, to: BorrowedFd<'_>, owners: &IdMap) -> io::Result<()> {
+    let mut copy = Copy {
+        owners: Some(owners),
+        ..Copy::default()
+    };
+    copy.directory(from, to, 0)?;
+    let stat = fs::fstat(from)?;
+    copy.give(from, to, &stat)?;
+    Ok(fs::futimens(to, &times(&stat))?)
+}
+
 /// Gives `to` the owner, mode and extended attributes of `from`.
 ///
 /// # Errors
 /// As the file calls.
 pub fn copy_attributes(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> io::Result<()> {
     let stat = fs::fstat(from)?;
-    give(to, &stat)?;
-    copy_xattrs(from, to)
+    Copy::default().give(from, to, &stat)
 }
 
 /// Whether the directory is empty.
@@ -127,12 +143,14 @@ fn file_type(stat: &Stat) -> FileType {
 }
 
 #[derive(Default)]
-struct Copy {
+struct Copy<'m> {
     /// Files with several names, by device and inode: the copy of the first name.
     links: HashMap<(u64, u64), OwnedFd>,
+    /// Whose the copies are; the same where nothing is mapped.
+    owners: Option<&'m IdMap>,
 }
 
-impl Copy {
+impl Copy<'_> {
     fn directory(
         &mut self,
         from: BorrowedFd<'_>,
@@ -169,8 +187,7 @@ impl Copy {
             let below = fs::openat(from, name, DIRECTORY, Mode::empty())?;
             let made = fs::openat(to, name, DIRECTORY, Mode::empty())?;
             self.directory(below.as_fd(), made.as_fd(), depth + 1)?;
-            copy_xattrs(below.as_fd(), made.as_fd())?;
-            give(made.as_fd(), stat)?;
+            self.give(below.as_fd(), made.as_fd(), stat)?;
             return Ok(fs::futimens(&made, &times(stat))?);
         }
         match fs::unlinkat(to, name, AtFlags::empty()) {
@@ -180,7 +197,7 @@ impl Copy {
         if kind == FileType::RegularFile {
             return self.file(from, to, name, stat);
         }
-        special(from, to, name, stat)
+        self.special(from, to, name, stat)
     }
 
     fn file(
@@ -199,43 +216,61 @@ impl Copy {
         let write = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let mut made = File::from(fs::openat(to, name, write, Mode::from_raw_mode(0o600))?);
         io::copy(&mut source, &mut made)?;
-        copy_xattrs(source.as_fd(), made.as_fd())?;
-        give(made.as_fd(), stat)?;
+        self.give(source.as_fd(), made.as_fd(), stat)?;
         fs::futimens(&made, &times(stat))?;
         if stat.st_nlink > 1 {
             self.links.insert(key, made.into());
         }
         Ok(())
     }
-}
 
-fn special(from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &CStr, stat: &Stat) -> io::Result<()> {
-    let kind = file_type(stat);
-    match kind {
-        FileType::Symlink => fs::symlinkat(fs::readlinkat(from, name, Vec::new())?, to, name)?,
-        FileType::Fifo | FileType::CharacterDevice | FileType::BlockDevice => {
-            let mode = Mode::from_raw_mode(stat.st_mode & 0o7777);
-            match fs::mknodat(to, name, kind, mode, stat.st_rdev) {
-                // In a user namespace no device can be made; a volume is of use without it.
-                Err(Errno::PERM) => return Ok(()),
-                made => made?,
+    fn special(
+        &self,
+        from: BorrowedFd<'_>,
+        to: BorrowedFd<'_>,
+        name: &CStr,
+        stat: &Stat,
+    ) -> io::Result<()> {
+        let kind = file_type(stat);
+        match kind {
+            FileType::Symlink => fs::symlinkat(fs::readlinkat(from, name, Vec::new())?, to, name)?,
+            FileType::Fifo | FileType::CharacterDevice | FileType::BlockDevice => {
+                let mode = Mode::from_raw_mode(stat.st_mode & 0o7777);
+                match fs::mknodat(to, name, kind, mode, stat.st_rdev) {
+                    // In a user namespace no device can be made; a volume is of use without it.
+                    Err(Errno::PERM) => return Ok(()),
+                    made => made?,
+                }
             }
+            _ => return Ok(()),
         }
-        _ => return Ok(()),
+        let flags = AtFlags::SYMLINK_NOFOLLOW;
+        let (uid, gid) = self.owner(stat)?;
+        fs::chownat(to, name, Some(uid), Some(gid), flags)?;
+        Ok(fs::utimensat(to, name, &times(stat), flags)?)
     }
-    let flags = AtFlags::SYMLINK_NOFOLLOW;
-    let (uid, gid) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
-    fs::chownat(to, name, Some(uid), Some(gid), flags)?;
-    Ok(fs::utimensat(to, name, &times(stat), flags)?)
-}
 
-fn give(file: BorrowedFd<'_>, stat: &Stat) -> io::Result<()> {
-    let (uid, gid) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
-    fs::fchown(file, Some(uid), Some(gid))?;
-    Ok(fs::fchmod(
-        file,
-        Mode::from_raw_mode(stat.st_mode & 0o7777),
-    )?)
+    /// Owner, extended attributes and mode, in this order: chown(2) takes capabilities and
+    /// set-id bits away.
+    fn give(&self, from: BorrowedFd<'_>, to: BorrowedFd<'_>, stat: &Stat) -> io::Result<()> {
+        let (uid, gid) = self.owner(stat)?;
+        fs::fchown(to, Some(uid), Some(gid))?;
+        copy_xattrs(from, to)?;
+        Ok(fs::fchmod(to, Mode::from_raw_mode(stat.st_mode & 0o7777))?)
+    }
+
+    fn owner(&self, stat: &Stat) -> io::Result<(Uid, Gid)> {
+        let (uid, gid) = (stat.st_uid, stat.st_gid);
+        let mapped = match self.owners {
+            Some(owners) => owners.user(uid).zip(owners.group(gid)),
+            None => Some((uid, gid)),
+        };
+        let (uid, gid) = mapped.ok_or_else(|| {
+            let text = format!("a file is owned by {uid}:{gid}, which is not mapped");
+            io::Error::other(text)
+        })?;
+        Ok((Uid::from_raw(uid), Gid::from_raw(gid)))
+    }
 }
 
 fn times(stat: &Stat) -> Timestamps {
@@ -298,6 +333,46 @@ mod tests {
         assert_eq!(link, Path::new("/etc/passwd"));
         assert!(!is_empty(open(&to).as_fd()).unwrap());
         assert!(is_empty(open(&tempfile::tempdir().unwrap().keep()).as_fd()).unwrap());
+    }
+
+    #[test]
+    fn a_copy_has_mapped_owners_and_keeps_capabilities() {
+        if !rustix::process::geteuid().is_root() {
+            println!("skipped: only root gives files away");
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+        std::fs::create_dir_all(from.join("below")).unwrap();
+        std::fs::create_dir(&to).unwrap();
+        std::fs::write(from.join("below/tool"), "").unwrap();
+        symlink("tool", from.join("below/link")).unwrap();
+        std::os::unix::fs::lchown(from.join("below/link"), Some(3), Some(4)).unwrap();
+        let capability = [1, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        let name = OsStr::new("security.capability");
+        xattr::set(open(&from.join("below/tool")), name, &capability).unwrap();
+        let range = |outside| crate::idmap::Range {
+            inside: 0,
+            outside,
+            size: 10,
+        };
+        let map = IdMap {
+            users: vec![range(100)],
+            groups: vec![range(200)],
+        };
+        copy_mapped(open(&from).as_fd(), open(&to).as_fd(), &map).unwrap();
+        let owner = |path: &str| {
+            let data = std::fs::symlink_metadata(to.join(path)).unwrap();
+            (data.uid(), data.gid())
+        };
+        assert_eq!(owner(""), (100, 200));
+        assert_eq!(owner("below/tool"), (100, 200));
+        assert_eq!(owner("below/link"), (103, 204));
+        let kept = xattr::get(open(&to.join("below/tool")), name).unwrap();
+        assert_eq!(kept.as_deref(), Some(&capability[..]));
+        chown(open(&from).as_fd(), 10, 0).unwrap();
+        let error = copy_mapped(open(&from).as_fd(), open(&to).as_fd(), &map).unwrap_err();
+        assert!(error.to_string().contains("10:0"), "{error}");
     }
 
     #[test]

@@ -70,9 +70,9 @@ pub(crate) trait Driver: Debug + Send + Sync {
     /// Mounts the layer on its mount point.
     fn mount(&self, id: &LayerId, request: &MountRequest, label: Option<&str>) -> Result<()>;
 
-    /// The root of the layer and all below it, to read: a mount of its own without a place, that
+    /// The root of the layer and all below it, that seen through `id_map`, to read: a mount of its own without a place, that
     /// ends with the descriptor.
-    fn view(&self, id: &LayerId) -> Result<OwnedFd>;
+    fn view(&self, id: &LayerId, id_map: Option<&IdMap>) -> Result<OwnedFd>;
 
     /// Unmounts the layer; not mounted is success.
     fn unmount(&self, id: &LayerId) -> Result<()>;

@@ -186,6 +186,7 @@ impl Overlay {
         }
         if request.read_only || options.iter().any(|option| option == "ro") {
             plan.lowers.insert(0, directory.join("diff"));
+            plan.own = 1;
         } else {
             plan.upper = Some((directory.join("diff"), directory.join("work")));
             if request.volatile && self.allow_volatile {
@@ -328,13 +329,14 @@ impl Driver for Overlay {
         }
     }
 
-    fn view(&self, id: &LayerId) -> Result<OwnedFd> {
+    fn view(&self, id: &LayerId, id_map: Option<&IdMap>) -> Result<OwnedFd> {
         let failed = |source| Error::Mount {
             id: id.clone(),
             source,
         };
         let request = MountRequest {
             read_only: true,
+            id_map: id_map.cloned(),
             ..MountRequest::default()
         };
         let plan = self.assemble(id, &request, None)?;
@@ -380,6 +382,8 @@ fn mapped(path: &Path, namespace: BorrowedFd<'_>) -> io::Result<OwnedFd> {
 #[derive(Debug, Default)]
 struct Plan {
     lowers: Vec<PathBuf>,
+    /// How many of them are the layer's own, which no mapping is for.
+    own: usize,
     upper: Option<(PathBuf, PathBuf)>,
     options: Vec<(String, Option<String>)>,
     attributes: Option<MountAttrFlags>,
@@ -435,14 +439,14 @@ impl Plan {
         context.set_string("source", "overlay")?;
         let mut open = Vec::new();
         let namespace = self.id_map.as_ref().map(IdMap::namespace).transpose()?;
-        for lower in &self.lowers {
+        for (place, lower) in self.lowers.iter().enumerate() {
             match &namespace {
-                Some(namespace) => {
+                Some(namespace) if place >= self.own => {
                     let mapped = mapped(lower, namespace.as_fd())?;
                     context.set_fd("lowerdir+", &mapped)?;
                     open.push(File::from(mapped));
                 }
-                None => set_path(&context, "lowerdir+", lower, &mut open)?,
+                _ => set_path(&context, "lowerdir+", lower, &mut open)?,
             }
         }
         if let Some((upper, work)) = &self.upper {

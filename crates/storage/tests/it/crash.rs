@@ -6,6 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use minke_storage::{CommitRequest, CreateContainer, LayerId};
+use minke_sys::idmap::{IdMap, Range};
 
 use crate::archive::Archive;
 use crate::race::{child, inherited};
@@ -30,8 +31,22 @@ fn worker() {
         let container = store
             .create_container(CreateContainer::new(&image.id))
             .unwrap();
+        store.mapped_top_layer(&image.id, &shifted()).unwrap();
         store.delete_container(&container.id).unwrap();
         store.delete_image(&image.id).unwrap();
+    }
+}
+
+/// Root's ids for those from 1000 on.
+pub fn shifted() -> IdMap {
+    let ranges = vec![Range {
+        inside: 0,
+        outside: 1000,
+        size: 5000,
+    }];
+    IdMap {
+        users: ranges.clone(),
+        groups: ranges,
     }
 }
 

@@ -9,6 +9,7 @@ mod hostile;
 mod images;
 mod interop;
 mod layers;
+mod mapped;
 mod mounts;
 mod property;
 mod race;
