@@ -14,6 +14,7 @@ mod leak; // nothing is left behind
 mod parts; // parts swapped between minke and its peers
 mod refusal; // bad input: code, words, and nothing changed
 mod rootless; // a normal user
+mod rootless_ids; // user namespaces of a normal user's containers
 mod snapshot; // stores and the network, compared
 mod store; // one store, several engines
 mod templates; // --format, beside podman
@@ -62,6 +63,7 @@ const LANES: &[(&str, &[Case])] = &[
     ("kill", kill::CASES),
     ("leak", leak::CASES),
     ("rootless", rootless::CASES),
+    ("rootless_ids", rootless_ids::CASES),
     ("tutorial", tutorial::CASES),
     ("volume", volume::CASES),
     ("config", config::CASES),

@@ -30,13 +30,13 @@ cases![
     a_killed_pasta_is_replaced_by_a_start,
 ];
 
-const NAME: &str = "minke-sailor";
+pub const NAME: &str = "minke-sailor";
 
 /// A throw-away user, with ids to map and a runtime directory.
 pub struct User<'a> {
-    ground: &'a Ground,
-    uid: u32,
-    home: PathBuf,
+    pub ground: &'a Ground,
+    pub uid: u32,
+    pub home: PathBuf,
 }
 
 impl<'a> User<'a> {

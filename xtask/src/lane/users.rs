@@ -25,7 +25,7 @@ cases![
 
 const MAP: &str = "--uidmap=0:100000:65536";
 
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 fn a_mapping_makes_the_image_the_containers_own(ground: &Ground) -> Result<Outcome> {
     let (site, image) = pulled(ground)?;

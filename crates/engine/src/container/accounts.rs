@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use minke_runtime_spec::ContainerSpec;
+use minke_runtime_spec::container::{Mount, UserMode};
 use minke_runtime_spec::user::{MAX_FILE_BYTES, ResolvedUser};
 use minke_sys::rooted::Root;
 
@@ -20,10 +21,100 @@ struct Account<'a> {
     home: &'a str,
 }
 
+/// The user of the engine, who keeps the ids of the host inside.
+pub(super) struct CurrentUser {
+    name: String,
+    uid: u32,
+    gid: u32,
+    full_name: String,
+    home: String,
+    /// The name of the group.
+    group: Option<String>,
+}
+
+impl CurrentUser {
+    /// Of a container that keeps the ids as they are; none where others are asked for, or where
+    /// the host does not know the user.
+    pub(super) fn of(spec: &ContainerSpec, (uid, gid): (u32, u32)) -> Option<Self> {
+        let keeps = matches!(
+            spec.namespaces.user,
+            UserMode::KeepId {
+                uid: None,
+                gid: None,
+                ..
+            }
+        );
+        if !keeps {
+            return None;
+        }
+        let text = fs::read_to_string("/etc/passwd").ok()?;
+        let mut user = text.lines().find_map(|line| {
+            let fields: Vec<&str> = line.split(':').collect();
+            match fields[..] {
+                [name, _, id, _, full_name, home, ..] if id.parse() == Ok(uid) => Some(Self {
+                    name: name.to_owned(),
+                    uid,
+                    gid,
+                    full_name: full_name.to_owned(),
+                    home: home.to_owned(),
+                    group: None,
+                }),
+                _ => None,
+            }
+        })?;
+        let groups = fs::read_to_string("/etc/group").unwrap_or_default();
+        user.group = groups.lines().find_map(|line| {
+            let fields: Vec<&str> = line.split(':').collect();
+            match fields[..] {
+                [name, _, id, ..] if id.parse() == Ok(gid) => Some(name.to_owned()),
+                _ => None,
+            }
+        });
+        Some(user)
+    }
+
+    /// Where the user lives in the container: at home, if that is mounted there, else in the
+    /// working directory (Podman's rule).
+    pub(super) fn home<'a>(&'a self, spec: &ContainerSpec, workdir: &'a str) -> &'a str {
+        let home = Path::new(&self.home);
+        let holds = |mount: &Mount| {
+            let destination = Path::new(&mount.destination);
+            destination != Path::new("/") && home.starts_with(destination)
+        };
+        if spec.mounts.iter().any(holds) {
+            &self.home
+        } else {
+            workdir
+        }
+    }
+
+    /// Whether the image has no line for the user.
+    pub(super) fn is_missing(&self, root: &Root) -> Result<bool> {
+        let passwd = read(root, "/etc/passwd")?;
+        Ok(passwd.is_some_and(|text| !has_name(&text, &self.name) && !has_id(&text, self.uid)))
+    }
+
+    fn passwd_line(&self, asked: Option<&str>, home: &str) -> String {
+        let (uid, gid) = (self.uid.to_string(), self.gid.to_string());
+        let values = [
+            ("$USERNAME", self.name.as_str()),
+            ("$UID", &uid),
+            ("$GID", &gid),
+            ("$NAME", &self.full_name),
+            ("$HOME", home),
+        ];
+        replace(
+            asked.unwrap_or("$USERNAME:*:$UID:$GID:$NAME:$HOME:/bin/sh"),
+            &values,
+        )
+    }
+}
+
 /// Writes copies below `dir` where lines are to be added: that of passwd, that of group.
 pub(super) fn write(
     spec: &ContainerSpec,
     user: &ResolvedUser,
+    current: Option<&CurrentUser>,
     asked: &str,
     home: &str,
     root: &Root,
@@ -46,15 +137,32 @@ pub(super) fn write(
     for name in &spec.files.host_users {
         users.push(host_user(name)?);
     }
-    if !account.asked.is_empty() && user.name.is_none() {
-        users.push(account.passwd_line(spec.files.passwd_entry.as_deref()));
+    let current = match current {
+        Some(current) if current.is_missing(root)? => Some(current),
+        _ => None,
+    };
+    let asked_entry = spec.files.passwd_entry.as_deref();
+    if let Some(current) = current {
+        users.push(current.passwd_line(asked_entry, home));
+    }
+    let is_current = current.is_some_and(|current| current.uid == user.uid);
+    if !account.asked.is_empty() && user.name.is_none() && !is_current {
+        users.push(account.passwd_line(asked_entry));
     }
     let known = has_id(&group, user.gid);
-    let groups: Vec<String> = if !account.asked.is_empty() && !known {
-        vec![account.group_line(spec.files.group_entry.as_deref())]
-    } else {
-        Vec::new()
-    };
+    let mut groups = Vec::new();
+    let mut added = None;
+    if let Some(current) = current
+        && let Some(name) = &current.group
+        && !has_name(&group, name)
+        && !has_id(&group, current.gid)
+    {
+        groups.push(format!("{name}:x:{}:{}", current.gid, current.name));
+        added = Some(current.gid);
+    }
+    if !account.asked.is_empty() && !known && added != Some(user.gid) {
+        groups.push(account.group_line(spec.files.group_entry.as_deref()));
+    }
     Ok((
         copy(dir, "passwd", &passwd, &users)?,
         copy(dir, "group", &group, &groups)?,
@@ -112,6 +220,11 @@ fn read(root: &Root, path: &str) -> Result<Option<Vec<u8>>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(Error::path("read the image's", path)(source)),
     }
+}
+
+fn has_name(file: &[u8], name: &str) -> bool {
+    let mut lines = file.split(|&byte| byte == b'\n');
+    lines.any(|line| line.split(|&byte| byte == b':').next() == Some(name.as_bytes()))
 }
 
 fn has_id(file: &[u8], id: u32) -> bool {
@@ -179,6 +292,7 @@ mod tests {
             "123:x:123:45:container user:/w"
         );
         assert_eq!(account.group_line(None), "45:x:45:123");
+        assert!(has_name(b"a:x:45:\n", "a") && !has_name(b"ab:x:4:\n", "a"));
         assert!(has_id(b"a:x:45:\n", 45) && !has_id(b"a:x:4:\n", 45));
     }
 }

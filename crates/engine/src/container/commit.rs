@@ -187,7 +187,8 @@ impl Engine {
         let new = if request.squash {
             let root = store.view(&layer)?;
             piped(put, |output| {
-                let mut packer = Packer::new(output).whole_seconds();
+                let map = record.id_map();
+                let mut packer = Packer::new(output).whole_seconds().inside(map.as_ref());
                 packer
                     .below(&root, "".as_ref())
                     .and_then(|()| packer.finish())

@@ -352,7 +352,7 @@ impl Side {
                 options.devices = *may_make_devices;
                 if request.chown {
                     let config = &record.config;
-                    let user = resolve_user(&tree.root, &config.spec, &config.image)?;
+                    let user = resolve_user(&tree.root, None, &config.spec, &config.image)?;
                     options.owner = Some((user.uid, user.gid));
                 }
             }

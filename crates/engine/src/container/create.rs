@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use minke_image::Progress;
 use minke_runtime_spec::container::{Health, HealthCheck, MountKind, OnFailure, SystemdMode};
 use minke_runtime_spec::generate::systemd;
+use minke_runtime_spec::host::IdMapping;
 use minke_runtime_spec::option::log::LogOptions;
 use minke_runtime_spec::option::port::PortMapping;
 use minke_runtime_spec::{ContainerSpec, ImageConfig};
@@ -198,6 +199,14 @@ impl Engine {
             "created-at": record.config.created.as_second(),
         })
         .to_string();
+        let config = &record.config;
+        if let Some(map) = record.id_map() {
+            create.uid_map = recorded(&config.uid_mappings);
+            create.gid_map = recorded(&config.gid_mappings);
+            if let Some(image) = image.filter(|_| self.places.rootless) {
+                create.parent = self.store_mut()?.mapped_top_layer(&image.id, &map)?;
+            }
+        }
         self.store_mut()?.create_container(create)?;
         crate::engine::make_private_dir(&self.store()?.container_directory(id))
     }
@@ -282,6 +291,16 @@ impl Engine {
             _ => Ok(long_name(&name, id)),
         }
     }
+}
+
+/// As the store records a mapping.
+fn recorded(mappings: &[IdMapping]) -> Vec<minke_storage::IdMap> {
+    let record = |map: &IdMapping| minke_storage::IdMap {
+        container_id: map.container_id,
+        host_id: map.host_id,
+        size: map.size,
+    };
+    mappings.iter().map(record).collect()
 }
 
 fn long_name(name: &str, id: &ContainerId) -> String {

@@ -281,7 +281,8 @@ impl Engine {
             ..ContainerSpec::default()
         };
         // Not the container's own user that is missing, only the one asked for now.
-        let resolved = super::host::resolve_user(&root, &spec, &record.config.image)
+        let own = self.bundle(record)?;
+        let resolved = super::host::resolve_user(&root, Some(&own), &spec, &record.config.image)
             .map_err(|error| Error::invalid(error.to_string()))?;
         let mut user = User::default();
         user.set_uid(resolved.uid)

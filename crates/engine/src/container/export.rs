@@ -16,7 +16,8 @@ impl Engine {
     pub fn export(&self, name: &str, output: &mut dyn Write) -> Result<()> {
         let record = self.find(name)?;
         let root = self.view_root(&record)?;
-        let mut packer = Packer::new(output).whole_seconds();
+        let map = record.id_map();
+        let mut packer = Packer::new(output).whole_seconds().inside(map.as_ref());
         packer
             .below(&root, "".as_ref())
             .and_then(|()| packer.finish())

@@ -18,6 +18,7 @@ use minke_sys::cgroup::{Cgroups, Mode};
 use minke_sys::rooted::Root;
 
 use super::devices::{all_devices, device_nodes};
+use super::intermediate::Intermediate;
 use super::record::{Config, Record};
 use super::status::cgroup_path;
 use crate::Engine;
@@ -103,12 +104,19 @@ impl Engine {
         let spec = &record.config.spec;
         let conf = self.conf()?;
         let privileged = spec.security.privileged;
+        let config = &record.config;
+        let (uid_mappings, gid_mappings) =
+            if self.places.rootless && !config.uid_mappings.is_empty() {
+                Intermediate::own()?.split(&config.uid_mappings, &config.gid_mappings)
+            } else {
+                (config.uid_mappings.clone(), config.gid_mappings.clone())
+            };
         let mut host = Host {
             container_id: record.id.clone(),
             rootfs: prepared.rootfs.clone(),
             rootless: self.places.rootless,
-            uid_mappings: record.config.uid_mappings.clone(),
-            gid_mappings: record.config.gid_mappings.clone(),
+            uid_mappings,
+            gid_mappings,
             available_gids: available_gids(),
             cgroup: match cgroup_path(record) {
                 Some(_) => cgroup(self.cgroups()?, self.places.rootless),
@@ -153,7 +161,7 @@ impl Engine {
                 .collect::<std::result::Result<_, _>>()?;
         }
         if let Some(root) = root {
-            host.user = resolve_user(root, spec, &record.config.image)?;
+            host.user = resolve_user(root, None, spec, &record.config.image)?;
         }
         Ok(host)
     }
@@ -238,17 +246,27 @@ fn proxies(environment: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     found.collect()
 }
 
-/// Looks the user up in the container's own files, never in the host's.
+/// Looks the user up in the container's own files, never in the host's: in those of `own`, its
+/// bundle, where a start has put some, else in the image's.
 pub(crate) fn resolve_user(
     root: &Root,
+    own: Option<&Path>,
     spec: &ContainerSpec,
     image: &ImageConfig,
 ) -> Result<user::ResolvedUser> {
     let text = spec.user.as_deref().unwrap_or(&image.user);
-    let read = |file: UserFile| match root.read(Path::new(file.path()), MAX_FILE_BYTES as u64) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
+    let read = |file: UserFile| {
+        let name = file.path().trim_start_matches("/etc/");
+        match own.map(|own| fs::read(own.join(name))) {
+            Some(Ok(bytes)) => return Ok(Some(bytes)),
+            Some(Err(error)) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        match root.read(Path::new(file.path()), MAX_FILE_BYTES as u64) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     };
     Ok(user::resolve(text, &spec.group_add, &read)?)
 }

@@ -21,6 +21,7 @@ pub(crate) mod health; // whether it is well
 mod hooks; // programs that a host runs at its stages
 mod host; // this machine, for the configuration
 mod inspect; // everything about one container
+mod intermediate; // ids of a normal user's namespace
 mod kill; // a signal
 pub(crate) mod list; // containers in short
 mod lock; // one change of a container at a time

@@ -36,12 +36,22 @@ impl Engine {
     /// No such container; the mount is refused.
     pub fn mount_root(&self, name: &str) -> Result<PathBuf> {
         let (layer, record) = self.rooted_layer(name)?;
-        if let Some(record) = record
+        if let Some(record) = &record
             && let Some(rootfs) = &record.config.spec.rootfs
         {
-            return self.directory_of(&record, rootfs);
+            return self.directory_of(record, rootfs);
         }
-        Ok(self.store()?.mount(&layer, &MountRequest::default())?)
+        let request = record.map(|record| self.mount_request(&record));
+        Ok(self.store()?.mount(&layer, &request.unwrap_or_default())?)
+    }
+
+    /// How the root of a container is mounted. What is below the layer of a normal user's
+    /// container has the container's owners on disk.
+    pub(crate) fn mount_request(&self, record: &Record) -> MountRequest {
+        MountRequest {
+            id_map: record.id_map().filter(|_| !self.places.rootless),
+            ..MountRequest::default()
+        }
     }
 
     /// Succeeds where there is a container that can be mounted, of whichever engine.

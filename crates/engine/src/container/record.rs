@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::health::StartupState;
+use super::users::id_map;
 use jiff::Timestamp;
 use minke_network::netavark::{NetworkOptions, StatusBlock};
 use minke_network::user::UserNetwork;
 use minke_runtime_spec::host::IdMapping;
 use minke_runtime_spec::{Clamp, ContainerSpec, ImageConfig};
+use minke_sys::idmap::IdMap;
 use minke_sys::proc::ProcessId;
 use serde::{Deserialize, Serialize};
 
@@ -130,4 +132,11 @@ pub(crate) struct State {
 pub(crate) struct Again {
     pub at: Timestamp,
     pub waiter: ProcessId,
+}
+impl Record {
+    /// The mapping of the container's own user namespace, as the store takes it; none where it
+    /// has none.
+    pub fn id_map(&self) -> Option<IdMap> {
+        id_map(&self.config.uid_mappings, &self.config.gid_mappings)
+    }
 }

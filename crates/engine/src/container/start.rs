@@ -10,7 +10,7 @@ use minke_storage::{LayerId, MountRequest};
 use minke_sys::rooted::Root;
 use rustix::fs::OFlags;
 
-use super::accounts;
+use super::accounts::{self, CurrentUser};
 use super::attach::{AttachEnd, AttachRequest, Attached, PASSTHROUGH};
 use super::dependents::named_by;
 use super::host::Prepared;
@@ -19,9 +19,9 @@ use super::record::Record;
 use super::runtime::Runtime;
 use super::stage::{Owner, outside};
 use super::status::ContainerState;
-use super::users::id_map;
 use crate::Engine;
 use crate::error::{Error, Result};
+use crate::rootless::host_ids;
 
 impl Engine {
     /// Starts a container; one that runs already is success. Gives its id.
@@ -274,8 +274,7 @@ impl Engine {
         let layer: LayerId = record.config.layer.parse()?;
         let request = MountRequest {
             volatile: record.config.spec.remove,
-            id_map: id_map(&record.config.uid_mappings, &record.config.gid_mappings),
-            ..MountRequest::default()
+            ..self.mount_request(record)
         };
         Ok(self.store()?.mount(&layer, &request)?)
     }
@@ -295,9 +294,23 @@ impl Engine {
             .workdir
             .as_deref()
             .unwrap_or(&config.image.working_dir);
-        let home = if home.is_empty() { "/" } else { home };
-        (host.passwd, host.group) =
-            accounts::write(&config.spec, &host.user, asked, home, root, bundle)?;
+        let mut home = if home.is_empty() { "/" } else { home };
+        let current = CurrentUser::of(&config.spec, host_ids(&self.options.surroundings));
+        if let Some(current) = &current
+            && current.is_missing(root)?
+        {
+            home = current.home(&config.spec, home);
+            home.clone_into(&mut host.user.home);
+        }
+        (host.passwd, host.group) = accounts::write(
+            &config.spec,
+            &host.user,
+            current.as_ref(),
+            asked,
+            home,
+            root,
+            bundle,
+        )?;
         let root_outside = Owner {
             uid: outside(0, &host.uid_mappings),
             gid: outside(0, &host.gid_mappings),

@@ -12,9 +12,11 @@ use minke_sys::idmap::{IdMap, Range};
 use minke_sys::lock::{Lock, LockKind};
 use minke_sys::rooted::Root;
 
+use super::intermediate::{Intermediate, KeepId};
 use crate::Engine;
 use crate::error::{Error, Result};
 use crate::image::lookup::Found;
+use crate::rootless::host_ids;
 
 /// Mappings of users and groups.
 pub(crate) type Mappings = (Vec<IdMapping>, Vec<IdMapping>);
@@ -44,18 +46,22 @@ impl Engine {
                 let other = self.find(name)?;
                 return Ok((other.config.uid_mappings, other.config.gid_mappings));
             }
-            _ if self.places.rootless => {
-                return Err(Error::Unsupported {
-                    what: "a user namespace of the container's own for a normal user".into(),
-                });
+            UserMode::KeepId { .. } if !self.places.rootless => {
+                return Err(only_rootless("keep-id"));
             }
-            UserMode::KeepId { .. } => return Err(only_rootless("keep-id")),
-            UserMode::NoMap => return Err(only_rootless("nomap")),
+            UserMode::NoMap if !self.places.rootless => return Err(only_rootless("nomap")),
+            &UserMode::KeepId { uid, gid, size } => {
+                let own = host_ids(&self.options.surroundings);
+                let asked = KeepId { uid, gid, size };
+                let (mappings, inside) = Intermediate::own()?.keep(own, asked);
+                // Whatever the image says: the user is who it runs as.
+                spec.user
+                    .get_or_insert_with(|| format!("{}:{}", inside.0, inside.1));
+                mappings
+            }
+            UserMode::NoMap => Intermediate::own()?.without_user(),
             UserMode::Auto(ids) => self.pick(ids, spec, image)?,
-            UserMode::Private => (
-                private("/etc/subuid", &asked.users, asked.subuid_name.as_deref())?,
-                private("/etc/subgid", &asked.groups, asked.subgid_name.as_deref())?,
-            ),
+            UserMode::Private => self.private(&asked)?,
         };
         if decided.0.is_empty() || decided.1.is_empty() {
             return Err(Error::invalid(
@@ -89,9 +95,52 @@ impl Engine {
         let of_groups = taken
             .iter()
             .flat_map(|(other, ())| &other.config.gid_mappings);
-        let users = free("/etc/subuid", of_users, size)?;
-        let groups = free("/etc/subgid", of_groups, size)?;
+        if self.places.rootless {
+            let own = Intermediate::own()?;
+            let (users, groups) = own.subordinate();
+            let users = free(&[(1, users)], of_users, size)
+                .ok_or_else(|| none_free(size, "your subordinate users"))?;
+            let groups = free(&[(1, groups)], of_groups, size)
+                .ok_or_else(|| none_free(size, "your subordinate groups"))?;
+            return Ok((
+                overlay(users, &own.users(&ids.users)?),
+                overlay(groups, &own.groups(&ids.groups)?),
+            ));
+        }
+        let cut = |file: &str, taken: &mut dyn Iterator<Item = &IdMapping>| {
+            free(&subordinate(file, AUTO_USER)?, taken, size).ok_or_else(|| {
+                let whose = format!("those that {file} gives to the user {AUTO_USER:?}");
+                none_free(size, &whose)
+            })
+        };
+        let users = cut("/etc/subuid", &mut of_users.into_iter())?;
+        let groups = cut("/etc/subgid", &mut of_groups.into_iter())?;
         Ok((overlay(users, &ids.users), overlay(groups, &ids.groups)))
+    }
+
+    /// The mappings that are given by themselves.
+    fn private(&self, asked: &IdMappings) -> Result<Mappings> {
+        let names = (asked.subuid_name.as_deref(), asked.subgid_name.as_deref());
+        if !self.places.rootless {
+            return Ok((
+                private("/etc/subuid", &asked.users, names.0, u32::MAX)?,
+                private("/etc/subgid", &asked.groups, names.1, u32::MAX)?,
+            ));
+        }
+        let own = Intermediate::own()?;
+        let (users, groups) = own.everybody();
+        let mut all = (
+            private("/etc/subuid", &own.users(&asked.users)?, names.0, users)?,
+            private("/etc/subgid", &own.groups(&asked.groups)?, names.1, groups)?,
+        );
+        // What the files of subordinate ids say is the host's.
+        if names.0.is_some() {
+            all.0 = from_host(&all.0, |ranges| own.users(ranges))?;
+        }
+        if names.1.is_some() {
+            all.1 = from_host(&all.1, |ranges| own.groups(ranges))?;
+        }
+        Ok(all)
     }
 
     /// One more than the highest id in the image's files of users, and than the user asked for.
@@ -129,11 +178,40 @@ fn highest_id(file: &[u8]) -> u32 {
     ids.filter(|&id| id < 65534).max().unwrap_or(0)
 }
 
+fn none_free(size: u32, whose: &str) -> Error {
+    Error::invalid(format!(
+        "creating container storage: could not find enough available IDs: {size} are wanted of {whose}"
+    ))
+}
+
+fn from_host(
+    mappings: &[IdMapping],
+    here: impl Fn(&[IdRange]) -> Result<Vec<IdRange>>,
+) -> Result<Vec<IdMapping>> {
+    let ranges: Vec<IdRange> = mappings
+        .iter()
+        .map(|map| IdRange {
+            container: map.container_id,
+            host: map.host_id,
+            size: map.size,
+            extends: false,
+            absolute: true,
+        })
+        .collect();
+    Ok(here(&ranges)?.iter().map(mapping).collect())
+}
+
 fn only_rootless(mode: &str) -> Error {
     Error::invalid(format!("{mode} is only supported in rootless mode"))
 }
 
-fn private(file: &str, ranges: &[IdRange], name: Option<&str>) -> Result<Vec<IdMapping>> {
+/// The mapping of `ranges`, or of what `file` grants to `name`. There are `everybody` ids.
+fn private(
+    file: &str,
+    ranges: &[IdRange],
+    name: Option<&str>,
+    everybody: u32,
+) -> Result<Vec<IdMapping>> {
     if let Some(name) = name {
         if !ranges.is_empty() {
             return Err(Error::invalid(
@@ -161,11 +239,11 @@ fn private(file: &str, ranges: &[IdRange], name: Option<&str>) -> Result<Vec<IdM
         ranges.iter().partition(|range| range.extends);
     let mut base: Vec<IdMapping> = plain.iter().map(mapping).collect();
     if base.is_empty() && !extending.is_empty() {
-        // The default mapping of root is everybody to himself.
+        // The default mapping is everybody to himself.
         base.push(IdMapping {
             container_id: 0,
             host_id: 0,
-            size: u32::MAX,
+            size: everybody,
         });
     }
     check(overlay(base, &extending))
@@ -247,12 +325,13 @@ fn subordinate(file: &str, name: &str) -> Result<Vec<(u32, u32)>> {
     Ok(text.lines().filter_map(range).collect())
 }
 
-/// The first gap of `size` ids that `taken` leaves in the ranges set apart.
+/// The first gap of `size` ids that `taken` leaves in the ranges `apart`: the first id of each,
+/// and how many.
 fn free<'a>(
-    file: &str,
+    apart: &[(u32, u32)],
     taken: impl Iterator<Item = &'a IdMapping>,
     size: u32,
-) -> Result<Vec<IdMapping>> {
+) -> Option<Vec<IdMapping>> {
     let mut taken: Vec<(u64, u64)> = taken
         .map(|map| {
             (
@@ -262,7 +341,7 @@ fn free<'a>(
         })
         .collect();
     taken.sort_unstable();
-    for (first, length) in subordinate(file, AUTO_USER)? {
+    for &(first, length) in apart {
         let end = u64::from(first) + u64::from(length);
         let mut start = u64::from(first);
         for &(from, to) in &taken {
@@ -276,16 +355,14 @@ fn free<'a>(
         if start + u64::from(size) <= end
             && let Ok(host_id) = u32::try_from(start)
         {
-            return Ok(vec![IdMapping {
+            return Some(vec![IdMapping {
                 container_id: 0,
                 host_id,
                 size,
             }]);
         }
     }
-    Err(Error::invalid(format!(
-        "creating container storage: could not find enough available IDs: {size} are wanted of those that {file} gives to the user {AUTO_USER:?}"
-    )))
+    None
 }
 
 /// As the store takes it; none where nothing is mapped.
