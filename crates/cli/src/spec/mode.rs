@@ -211,7 +211,7 @@ mod tests {
                 Some(NetworkMode::Path("/run/netns/x".into())),
             ),
             ("none host", None),
-            ("slirp4netns", None),
+            ("slirp4netns", Some(NetworkMode::Slirp4netns(Vec::new()))),
             ("container:", None),
             ("bridge:ip=1.2.3.4", Some(bridge(&[]))),
             ("bridge:ip=x", None),
