@@ -39,6 +39,7 @@ pub mod stop;
 pub mod tag;
 pub mod top;
 pub mod unpause;
+pub mod unshare;
 pub mod update;
 pub mod version;
 pub mod wait;

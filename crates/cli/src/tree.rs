@@ -4,7 +4,7 @@ use crate::command::{
     attach, checkpoint, cleanup, clone, commit, completion, cp, create, diff, exec, exists, export,
     healthcheck, images, info, init, inspect, kill, load, logs, mount, pause, port, prune, ps,
     pull, rename, restart, rm, rmi, run, runlabel, save, start, stats, stop, tag, top, unpause,
-    update, version, wait,
+    unshare, update, version, wait,
 };
 use crate::verb::{Verb, verb, verb_alone, verb_inside, verb_nested};
 
@@ -73,6 +73,12 @@ pub const TOP: &[Verb] = &[
     TOP_PROCESSES,
     UNMOUNT,
     UNPAUSE,
+    verb_alone!(
+        "unshare",
+        "Run a command in a normal user's namespace",
+        unshare::UnshareArgs,
+        unshare::run
+    ),
     UPDATE,
     verb_alone!(
         "version",

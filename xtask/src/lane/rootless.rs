@@ -25,6 +25,7 @@ cases![
     ids_come_from_subuid,
     podman_lists_what_the_user_pulled,
     refusals_as_a_normal_user,
+    unshare_shows_files_as_containers_see_them,
     pasta_carries_the_network,
     slirp4netns_carries_the_network,
     a_killed_pasta_is_replaced_by_a_start,
@@ -502,5 +503,38 @@ fn a_killed_pasta_is_replaced_by_a_start(ground: &Ground) -> Result<Outcome> {
     })?;
     minke.ok(["rm", "--force", "--time=0", "net"])?;
     nobody_carries(&user)?;
+    Ok(Passed)
+}
+
+fn unshare_shows_files_as_containers_see_them(ground: &Ground) -> Result<Outcome> {
+    let user = User::new(ground)?;
+    user.pull()?;
+    let minke = user.minke();
+    let inside = minke.ok(["unshare", "id", "-u"])?;
+    ensure!(inside == "0", "{inside} is not root inside");
+    minke.ok(["create", "--name", "seen", &ground.image()])?;
+    minke.refuses(
+        &["mount", "seen"],
+        125,
+        &["must execute `minke unshare` first"],
+    )?;
+    let program = fixture::text(&ground.binaries.minke)?;
+    let script = format!("cat \"$({program} mount seen)/www/index.html\"");
+    let page = minke.ok(["unshare", "sh", "-c", &script])?;
+    ensure!(page == fixture::GREETING.trim_end(), "{page:?}");
+    minke.refuses(&["unshare", "sh", "-c", "exit 9"], 9, &[])?;
+    minke.refuses(&["unshare", "no-such-command"], 127, &["no-such-command"])?;
+    minke.refuses(
+        &["unshare", "--rootless-netns", "true"],
+        125,
+        &["rootless-netns"],
+    )?;
+    let site = ground.site()?;
+    let root = site.minke();
+    root.refuses(
+        &["unshare", "true"],
+        125,
+        &["please use unshare with rootless"],
+    )?;
     Ok(Passed)
 }

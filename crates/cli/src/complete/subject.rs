@@ -43,7 +43,7 @@ pub fn of_word(path: &[&str], index: usize) -> Subject {
         ) => Subject::Containers,
         ("clone" | "commit" | "export" | "rename" | "update", 0) => Subject::Containers,
         ("run" | "create" | "tag", 0) | ("rmi" | "save", _) => Subject::Images,
-        ("run" | "create" | "exec" | "load" | "import" | "cp", _) => Subject::Files,
+        ("run" | "create" | "exec" | "load" | "import" | "cp" | "unshare", _) => Subject::Files,
         ("completion", 0) => Subject::Fixed(&["bash", "zsh", "fish", "powershell"]),
         _ => Subject::Nothing,
     }
