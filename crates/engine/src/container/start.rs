@@ -92,8 +92,8 @@ impl Engine {
         }
     }
 
-    /// Starts what the container requires or shares namespaces with, and before it what that requires. No two are locked
-    /// at once.
+    /// Starts what the container requires or shares namespaces with, and before it what that
+    /// requires. No two are locked at once.
     fn start_required(&self, name: &str) -> Result<()> {
         let record = self.find(name)?;
         let mut seen = BTreeSet::from([record.id.clone()]);
