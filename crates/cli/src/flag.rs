@@ -46,11 +46,7 @@ fn is_switch(arg: &Arg) -> bool {
 
 /// Go's `strconv.ParseBool`.
 pub fn boolean(text: &str) -> Result<bool, String> {
-    match text {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
-        _ => Err(syntax("ParseBool", text)),
-    }
+    minke_runtime_spec::option::parse_bool(text).ok_or_else(|| syntax("ParseBool", text))
 }
 
 /// Go's `strconv.ParseInt`.

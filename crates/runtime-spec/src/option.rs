@@ -32,8 +32,8 @@ fn container_path(path: &str) -> Result<String> {
     }
 }
 
-/// Go's `strconv.ParseBool`.
-fn parse_bool(text: &str) -> Option<bool> {
+/// Go's `strconv.ParseBool`; `None` for what it refuses.
+pub fn parse_bool(text: &str) -> Option<bool> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),

@@ -5,9 +5,9 @@
 use anyhow::{Result, ensure};
 
 use super::Outcome::Passed;
-use super::ground::{Ground, Site};
+use super::ground::{Ground, Pair};
 use super::{Outcome, cases};
-use crate::program::{Ended, Program};
+use crate::program::Ended;
 
 cases![
     commands_without_containers,
@@ -230,7 +230,7 @@ const EMPTY: &[Row] = &[
 ];
 
 fn commands_without_containers(ground: &Ground) -> Result<Outcome> {
-    Pair::new(ground)?.compare(EMPTY)
+    Comparison::new(ground)?.compare(EMPTY)
 }
 
 /// With containers `created`, `running`, `paused`, `exited` (code 3).
@@ -323,7 +323,7 @@ const STATES: &[Row] = &[
 ];
 
 fn commands_on_each_state(ground: &Ground) -> Result<Outcome> {
-    let pair = Pair::with_image(ground)?;
+    let pair = Comparison::with_image(ground)?;
     pair.both("create --name created --network none {web} true")?;
     pair.both("run -d --name running --network none {web} sleep 1000")?;
     pair.both("run -d --name paused --network none {web} sleep 1000")?;
@@ -450,12 +450,12 @@ const RUNS: &[Row] = &[
 ];
 
 fn runs_and_their_ends(ground: &Ground) -> Result<Outcome> {
-    Pair::with_image(ground)?.compare(RUNS)
+    Comparison::with_image(ground)?.compare(RUNS)
 }
 
 /// Where one of several names is wrong, nothing is done to the others.
 fn several_names_at_once(ground: &Ground) -> Result<Outcome> {
-    let pair = Pair::with_image(ground)?;
+    let pair = Comparison::with_image(ground)?;
     pair.both("run -d --name one --network none {web} sleep 1000")?;
     pair.both("run -d --name two --network none {web} sleep 1000")?;
     pair.compare(&[
@@ -465,30 +465,24 @@ fn several_names_at_once(ground: &Ground) -> Result<Outcome> {
         row("rm one nobody", 1, "\"nobody\""),
         row("restart -t 0 nobody one", 125, "\"nobody\""),
     ])?;
-    for program in [&pair.minke, &pair.podman] {
+    for program in [&pair.engines.minke, &pair.engines.podman] {
         let running = program.ok(["ps", "-q"])?;
         ensure!(running.lines().count() == 2, "not both run: {running:?}");
     }
     Ok(Passed)
 }
 
-/// minke and podman, each on a store of its own.
-struct Pair<'a> {
-    minke: Program,
-    podman: Program,
+/// Both engines, and how rows name the image.
+struct Comparison<'a> {
+    engines: Pair<'a>,
     image: String,
-    // The stores go when these do.
-    _sites: [Site<'a>; 2],
 }
 
-impl<'a> Pair<'a> {
+impl<'a> Comparison<'a> {
     fn new(ground: &'a Ground) -> Result<Self> {
-        let (ours, theirs) = (ground.site()?, ground.site()?);
         Ok(Self {
-            minke: ours.minke(),
-            podman: theirs.podman()?,
+            engines: Pair::new(ground)?,
             image: ground.image(),
-            _sites: [ours, theirs],
         })
     }
 
@@ -508,14 +502,17 @@ impl<'a> Pair<'a> {
 
     /// Runs a line that must succeed on both.
     fn both(&self, line: &str) -> Result<()> {
-        self.minke.ok(self.words(line))?;
-        self.podman.ok(self.words(line))?;
+        self.engines.minke.ok(self.words(line))?;
+        self.engines.podman.ok(self.words(line))?;
         Ok(())
     }
 
     fn call_both(&self, line: &str) -> Result<(Ended, Ended)> {
         let words = self.words(line);
-        Ok((self.minke.call(&words)?, self.podman.call(&words)?))
+        Ok((
+            self.engines.minke.call(&words)?,
+            self.engines.podman.call(&words)?,
+        ))
     }
 
     fn compare(&self, rows: &[Row]) -> Result<Outcome> {

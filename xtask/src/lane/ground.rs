@@ -152,6 +152,25 @@ impl Site<'_> {
     }
 }
 
+/// minke and Debian's podman, each on a store of its own: to compare what they answer.
+pub struct Pair<'a> {
+    pub minke: Program,
+    pub podman: Program,
+    // The stores go when these do.
+    _sites: [Site<'a>; 2],
+}
+
+impl<'a> Pair<'a> {
+    pub fn new(ground: &'a Ground) -> Result<Pair<'a>> {
+        let (ours, theirs) = (ground.site()?, ground.site()?);
+        Ok(Pair {
+            minke: ours.minke(),
+            podman: theirs.podman()?,
+            _sites: [ours, theirs],
+        })
+    }
+}
+
 impl Drop for Site<'_> {
     fn drop(&mut self) {
         let _ = self.minke().call(["rm", "--all", "--force", "--time", "0"]);

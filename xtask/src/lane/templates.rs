@@ -4,9 +4,8 @@
 use anyhow::{Result, ensure};
 
 use super::Outcome::Passed;
-use super::ground::{Ground, Site};
+use super::ground::{Ground, Pair};
 use super::{Outcome, cases};
-use crate::program::Program;
 
 cases![
     lists_are_rendered_as_by_podman,
@@ -196,7 +195,7 @@ const LISTS: &[&str] = &[
 ];
 
 fn lists_are_rendered_as_by_podman(ground: &Ground) -> Result<Outcome> {
-    let pair = Pair::new(ground)?;
+    let pair = Comparison::new(ground)?;
     pair.compare(
         LISTS
             .iter()
@@ -264,7 +263,7 @@ const DOCUMENTS: &[&str] = &[
 ];
 
 fn documents_are_rendered_as_by_podman(ground: &Ground) -> Result<Outcome> {
-    let pair = Pair::new(ground)?;
+    let pair = Comparison::new(ground)?;
     pair.compare(
         DOCUMENTS
             .iter()
@@ -318,7 +317,7 @@ const WRONG: &[&str] = &[
 ];
 
 fn wrong_templates_are_refused_as_by_podman(ground: &Ground) -> Result<Outcome> {
-    let pair = Pair::new(ground)?;
+    let pair = Comparison::new(ground)?;
     pair.compare(
         WRONG
             .iter()
@@ -327,23 +326,16 @@ fn wrong_templates_are_refused_as_by_podman(ground: &Ground) -> Result<Outcome> 
     )
 }
 
-/// minke and podman with the same container in a store each.
-struct Pair<'a> {
-    minke: Program,
-    podman: Program,
-    _sites: [Site<'a>; 2],
+/// Both engines with the same container.
+struct Comparison<'a> {
+    engines: Pair<'a>,
 }
 
-impl<'a> Pair<'a> {
+impl<'a> Comparison<'a> {
     fn new(ground: &'a Ground) -> Result<Self> {
-        let (ours, theirs) = (ground.site()?, ground.site()?);
-        let pair = Self {
-            minke: ours.minke(),
-            podman: theirs.podman()?,
-            _sites: [ours, theirs],
-        };
+        let engines = Pair::new(ground)?;
         let image = ground.image();
-        for program in [&pair.minke, &pair.podman] {
+        for program in [&engines.minke, &engines.podman] {
             program.ok(["pull", "--quiet", "--tls-verify=false", &image])?;
             let create = "create --name vessel --hostname hull --network none --label app=web \
                           --label tier=front --memory 64m --stop-timeout 3";
@@ -352,7 +344,7 @@ impl<'a> Pair<'a> {
                 .chain([image.as_str(), "sh", "-c", "exit 0"]);
             program.ok(words)?;
         }
-        Ok(pair)
+        Ok(Self { engines })
     }
 
     /// Runs each call on both. Where `text` matters both must print the same.
@@ -367,7 +359,10 @@ impl<'a> Pair<'a> {
             if text && KNOWN.iter().any(|(piece, _)| template.contains(piece)) {
                 continue;
             }
-            let (ours, theirs) = (self.minke.call(&call)?, self.podman.call(&call)?);
+            let (ours, theirs) = (
+                self.engines.minke.call(&call)?,
+                self.engines.podman.call(&call)?,
+            );
             let same = ours.stdout == theirs.stdout || !text;
             if ours.code != theirs.code || !same {
                 wrong.push(format!(

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use minke_runtime_spec::container::{MountKind, NetworkMode};
+use minke_runtime_spec::option::parse_bool;
 use regex::Regex;
 
 use super::list::ContainerSummary;
@@ -295,13 +296,11 @@ fn exit_code(text: &str) -> Result<i32> {
 }
 
 fn boolean(text: &str) -> Result<bool> {
-    match text {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
-        _ => Err(Error::invalid(format!(
+    parse_bool(text).ok_or_else(|| {
+        Error::invalid(format!(
             "strconv.ParseBool: parsing {text:?}: invalid syntax"
-        ))),
-    }
+        ))
+    })
 }
 
 /// The values that are regular expressions; another matches nothing, as in Podman.

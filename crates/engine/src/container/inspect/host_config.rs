@@ -26,11 +26,9 @@ pub(super) fn section(record: &Record) -> Value {
             _ => None,
         })
         .collect();
-    let (restart, retries) = match spec.restart {
-        RestartPolicy::No => ("no", 0),
-        RestartPolicy::Always => ("always", 0),
-        RestartPolicy::UnlessStopped => ("unless-stopped", 0),
-        RestartPolicy::OnFailure { max_retries } => ("on-failure", max_retries.unwrap_or(0)),
+    let retries = match spec.restart {
+        RestartPolicy::OnFailure { max_retries } => max_retries.unwrap_or(0),
+        _ => 0,
     };
     json!({
         "Binds": binds,
@@ -45,7 +43,7 @@ pub(super) fn section(record: &Record) -> Value {
         },
         "NetworkMode": network_mode(&spec.namespaces.network),
         "PortBindings": network::ports(record),
-        "RestartPolicy": {"Name": restart, "MaximumRetryCount": retries},
+        "RestartPolicy": {"Name": spec.restart.as_str(), "MaximumRetryCount": retries},
         "AutoRemove": spec.remove,
         "Annotations": spec.annotations,
         "CapAdd": spec.security.cap_add,
